@@ -1,0 +1,47 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let strict: [SwiftSetting] = [.treatAllWarnings(as: .error)]
+
+/// One of the five services: an executable that knows ServiceKit and nothing beneath it.
+func service(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+  .executableTarget(name: name, dependencies: ["ServiceKit"] + dependencies, swiftSettings: strict)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .testTarget(name: "\(name)Tests", dependencies: dependencies, swiftSettings: strict)
+}
+
+let package = Package(
+  name: "chatty",
+  products: [
+    .executable(name: "chatty-auth", targets: ["AuthService"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+  ],
+  targets: [
+    .systemLibrary(name: "CLinux"),
+    .systemLibrary(name: "CFastCGI", pkgConfig: "fcgi"),
+    .systemLibrary(name: "CPostgres", pkgConfig: "libpq"),
+    .systemLibrary(name: "CCrypt", pkgConfig: "libcrypt"),
+    .systemLibrary(name: "CCurl", pkgConfig: "libcurl"),
+
+    .target(name: "EventLoop", dependencies: ["CLinux"], swiftSettings: strict),
+    .target(name: "FastCGI", dependencies: ["CFastCGI", "EventLoop"], swiftSettings: strict),
+    .target(name: "Postgres", dependencies: ["CPostgres", "EventLoop"], swiftSettings: strict),
+    .target(name: "Passwords", dependencies: ["CCrypt"], swiftSettings: strict),
+    .target(name: "Mail", dependencies: ["CCurl"], swiftSettings: strict),
+    .target(
+      name: "ServiceKit",
+      dependencies: [
+        "EventLoop", "FastCGI", "Postgres",
+        .product(name: "Crypto", package: "swift-crypto"),
+        .product(name: "Logging", package: "swift-log"),
+      ], swiftSettings: strict),
+
+    service("AuthService", ["Passwords", .product(name: "Crypto", package: "swift-crypto")]),
+  ]
+)

@@ -1,0 +1,187 @@
+// The worker: accepts the web server's connections on the pool's socket, keeps them, and answers the requests that come over
+// them, many at once. It knows nothing of what is answered.
+
+import CLinux
+import EventLoop
+import Glibc
+
+/// A FastCGI responder on the event loop (FastCGI 1.0, section 6.2).
+@Worker
+public final class Responder {
+  public struct Limits: Sendable {
+    /// Requests handled at once. At the limit the worker takes no more; the pool's other workers do.
+    public var requestsInFlight = 32
+    /// The longest request body, in bytes.
+    public var bodyLength = 16 << 20
+    /// How long an incomplete request, or the peer in the middle of one, is waited for.
+    public var receiveTimeout = Duration.seconds(5)
+    /// How long after `drain()` connections are kept that the web server does not close.
+    public var drainTimeout = Duration.seconds(30)
+    public init() {}
+  }
+
+  public typealias Handler = @Worker @Sendable (Request) async -> Response
+
+  private let listeningSocket: Int32
+  private let limits: Limits
+  private let handler: Handler
+  private var connections: [Int32: Connection] = [:]
+  private var inFlight = 0
+  /// Connections with a request that waits for the limit.
+  private var waiting: [Connection] = []
+  private var accepting = false
+  private var draining = false
+  private var drained: UnsafeContinuation<Void, Never>?
+  private var peeked = [UInt8](repeating: 0, count: 64 << 10)
+
+  /// - Parameter listeningSocket: bound and listening; descriptor 0 as spawn-fcgi passes it (FastCGI 1.0, section 2.2).
+  public init(listeningSocket: Int32 = 0, limits: Limits = Limits(), handler: @escaping Handler) {
+    self.listeningSocket = listeningSocket
+    self.limits = limits
+    self.handler = handler
+    _ = fcntl(listeningSocket, F_SETFL, fcntl(listeningSocket, F_GETFL) | O_NONBLOCK)
+  }
+
+  public func start() { updateAccepting() }
+
+  /// Takes no new connection, serves the kept ones until the web server closes them, and returns.
+  ///
+  /// It is the web server that closes: if this side did, a request already on its way would be lost.
+  public func drain() async {
+    draining = true
+    updateAccepting()
+    guard !connections.isEmpty else { return }
+    let limit = Loop.shared.after(limits.drainTimeout) { [self] in
+      for connection in Array(connections.values) where !connection.isBusy { drop(connection) }
+      drained?.resume()
+      drained = nil
+    }
+    await withUnsafeContinuation { drained = $0 }
+    Loop.shared.cancel(limit)
+  }
+
+  // MARK: Connections
+
+  private func updateAccepting() {
+    let wanted = !draining && inFlight < limits.requestsInFlight
+    guard wanted != accepting else { return }
+    accepting = wanted
+    if wanted {
+      Loop.shared.watch(listeningSocket, [.readable, .exclusive]) { [self] _ in accept() }
+    } else {
+      Loop.shared.unwatch(listeningSocket)
+    }
+  }
+
+  /// One connection a time: the others are for the other workers of the pool.
+  private func accept() {
+    let descriptor = Glibc.accept(listeningSocket, nil, nil)
+    guard descriptor >= 0 else { return }
+    _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
+    // libfcgi reads and writes with blocking calls. It only reads what has arrived, except for a body larger than what can be
+    // looked at beforehand; then, and while it writes, the peer may not stand still for longer than this.
+    let (seconds, attoseconds) = limits.receiveTimeout.components
+    var timeout = timeval(tv_sec: Int(seconds), tv_usec: Int(attoseconds / 1_000_000_000_000))
+    setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
+    setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
+    let connection = Connection(Exchange(descriptor: descriptor))
+    connections[descriptor] = connection
+    Loop.shared.watch(descriptor, [.readable, .hangup, .edgeTriggered]) { [self] _ in
+      if connection.isBusy { connection.changedMeanwhile = true } else { take(connection) }
+    }
+  }
+
+  /// Looks at what has arrived, and starts the request once it is whole.
+  private func take(_ connection: Connection) {
+    guard inFlight < limits.requestsInFlight else {
+      if !connection.isWaiting {
+        connection.isWaiting = true
+        waiting.append(connection)
+      }
+      return
+    }
+    let count = recv(connection.descriptor, &peeked, peeked.count, Int32(MSG_PEEK) | Int32(MSG_DONTWAIT))
+    if count < 0, errno == EAGAIN { return }
+    guard count > 0 else { return drop(connection) }
+    switch RecordScanner.scan(peeked[..<count]) {
+    case .malformed: drop(connection)
+    case .partial where count < peeked.count: awaitRest(connection)
+    case .partial, .complete: begin(connection)
+    }
+  }
+
+  /// Part of a request is there: the rest has to come soon.
+  private func awaitRest(_ connection: Connection) {
+    guard connection.partialTimer == nil else { return }
+    connection.partialTimer = Loop.shared.after(limits.receiveTimeout) { [self] in drop(connection) }
+  }
+
+  private func begin(_ connection: Connection) {
+    connection.cancelTimer()
+    guard let request = connection.exchange.read(limit: limits.bodyLength) else { return drop(connection) }
+    connection.isBusy = true
+    inFlight += 1
+    if inFlight == limits.requestsInFlight { updateAccepting() }
+    Loop.start { [self] in
+      let response = await handler(request)
+      end(connection, response)
+    }
+  }
+
+  private func end(_ connection: Connection, _ response: Response) {
+    let isOpen = connection.exchange.finish(response)
+    connection.isBusy = false
+    inFlight -= 1
+    if !isOpen {
+      // libfcgi has closed the descriptor.
+      forget(connection)
+    } else if connection.changedMeanwhile {
+      connection.changedMeanwhile = false
+      take(connection)
+    }
+    while inFlight < limits.requestsInFlight, !waiting.isEmpty {
+      let next = waiting.removeFirst()
+      next.isWaiting = false
+      if connections[next.descriptor] === next { take(next) }
+    }
+    updateAccepting()
+  }
+
+  private func drop(_ connection: Connection) {
+    connection.cancelTimer()
+    Loop.shared.unwatch(connection.descriptor)
+    forget(connection)
+  }
+
+  private func forget(_ connection: Connection) {
+    guard connections[connection.descriptor] === connection else { return }
+    Loop.shared.unwatch(connection.descriptor)
+    connections[connection.descriptor] = nil
+    if draining, connections.isEmpty {
+      drained?.resume()
+      drained = nil
+    }
+  }
+}
+
+/// A kept connection and where it stands.
+@Worker
+private final class Connection {
+  let exchange: Exchange
+  /// Being answered.
+  var isBusy = false
+  /// Has a request, but the worker is at its limit.
+  var isWaiting = false
+  /// Something arrived, or the peer closed, while it was being answered: edge-triggered, so it is not reported again.
+  var changedMeanwhile = false
+  var partialTimer: TimerID?
+
+  var descriptor: Int32 { exchange.descriptor }
+
+  init(_ exchange: Exchange) { self.exchange = exchange }
+
+  func cancelTimer() {
+    if let partialTimer { Loop.shared.cancel(partialTimer) }
+    partialTimer = nil
+  }
+}

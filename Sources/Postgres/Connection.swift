@@ -1,0 +1,380 @@
+// One connection to PostgreSQL in pipeline mode, on the event loop (libpq, chapters "Pipeline Mode" and "Asynchronous Command
+// Processing"). Many statements are in flight at once; each is followed by its own sync, so each is a transaction of its own
+// and an error is nobody else's.
+
+import CPostgres
+import EventLoop
+
+@Worker
+final class Connection: TurnEnder {
+  private enum State {
+    /// Not connected; a statement makes it connect.
+    case closed
+    case connecting
+    case ready
+    /// The last attempt failed; until the timer fires there is no other.
+    case backingOff
+  }
+
+  private let settings: ConnectionSettings
+  private let events: ConnectionEvents
+  private var state = State.closed
+  private var handle: Handle?
+  private var prepared: Set<StatementName> = []
+  private var scratch = Scratch()
+
+  /// Waiting for the connection to be made.
+  private var waiting: [Statement] = []
+  /// Sent, in the order in which the results will come.
+  private var inFlight = FIFO<Statement>()
+  /// What has come for the first in flight; not final before its sync.
+  private var rows: ResultSet?
+  private var failure: PostgresError?
+
+  private var failedAttempts = 0
+  private var connectTimer: TimerID?
+  private var watchdogArmed = false
+  private var turnEndRequested = false
+  private var waitsForWritability = false
+
+  /// Taken by a transaction: the pool gives it to nobody else.
+  var reserved = false
+  /// Counts the sessions that this connection has had: a transaction belongs to one.
+  private(set) var session = 0
+  /// Whether the connection is made again by itself after it was lost.
+  var keepsOpen = false
+  /// Sent first on every new connection.
+  var greeting: Query?
+
+  init(settings: ConnectionSettings, events: ConnectionEvents) {
+    self.settings = settings
+    self.events = events
+  }
+
+  /// Statements that have no result yet.
+  var load: Int { inFlight.count + waiting.count }
+  private var errorMessage: String { handle?.errorMessage ?? "closed" }
+  var isOpen: Bool { if case .ready = state { true } else { false } }
+
+  // MARK: Statements
+
+  func submit(_ statement: Statement) {
+    switch state {
+    case .ready:
+      send(statement)
+    case .connecting:
+      waiting.append(statement)
+    case .closed:
+      waiting.append(statement)
+      connect()
+    case .backingOff:
+      statement.complete(.failure(PostgresError(.unavailable, "reconnecting after \(failedAttempts) failed attempts")))
+    }
+  }
+
+  private func send(_ statement: Statement) {
+    guard let connection = handle?.pointer else { return }
+    statement.preparing = false
+    let sent: Bool
+    if settings.preparesStatements {
+      let name = StatementName.of(statement.query)
+      if prepared.insert(name).inserted {
+        statement.preparing = true
+        guard prepare(statement.query, as: name, on: connection) else { return sendFailed(statement) }
+      }
+      sent = scratch.with(statement.query.parameters) { values, lengths, formats in
+        PQsendQueryPrepared(connection, name.text, Int32(values.count), values.baseAddress, lengths.baseAddress, formats.baseAddress, 1)
+      }
+    } else {
+      let types = statement.query.parameters.map(\.type.rawValue)
+      sent = scratch.with(statement.query.parameters) { values, lengths, formats in
+        let sql = statement.query.sql
+        return PQsendQueryParams(
+          connection, sql, Int32(values.count), types, values.baseAddress, lengths.baseAddress, formats.baseAddress, 1)
+      }
+    }
+    guard sent, chatty_pipeline_sync(connection) == 1 else { return sendFailed(statement) }
+    statement.sentAt = .now
+    inFlight.append(statement)
+    armWatchdog()
+    if !turnEndRequested {
+      turnEndRequested = true
+      Loop.shared.atEndOfTurn(self)
+    }
+  }
+
+  private func prepare(_ query: Query, as name: StatementName, on connection: OpaquePointer) -> Bool {
+    let types = query.parameters.map(\.type.rawValue)
+    return PQsendPrepare(connection, name.text, query.sql, Int32(types.count), types) == 1
+  }
+
+  /// libpq takes no statement only when the connection is broken or memory is short.
+  private func sendFailed(_ statement: Statement) {
+    inFlight.append(statement)
+    lost(PostgresError(.connectionLost, errorMessage))
+  }
+
+  func endTurn() {
+    turnEndRequested = false
+    if case .ready = state { flush() }
+  }
+
+  /// Sends what libpq has queued; what the socket does not take waits for it to be writable.
+  private func flush() {
+    guard let connection = handle?.pointer, let descriptor = handle?.descriptor else { return }
+    let rest = PQflush(connection)
+    if rest < 0 { return lost(PostgresError(.connectionLost, errorMessage)) }
+    if (rest == 1) != waitsForWritability {
+      waitsForWritability = rest == 1
+      Loop.shared.rewatch(descriptor, waitsForWritability ? [.readable, .writable] : .readable)
+    }
+  }
+
+  private func ready(_ readiness: Readiness) {
+    guard let connection = handle?.pointer else { return }
+    if readiness.contains(.writable) { flush() }
+    guard PQconsumeInput(connection) == 1 else {
+      // What had arrived before the end is still to be read: it may say why.
+      takeResults()
+      return lost(PostgresError(.connectionLost, errorMessage))
+    }
+    takeResults()
+    while let connection = handle?.pointer, let notification = PQnotifies(connection) {
+      events.notified(String(cString: notification.pointee.relname))
+      PQfreemem(notification)
+    }
+    if PQstatus(handle?.pointer) == CONNECTION_BAD { lost(PostgresError(.connectionLost, errorMessage)) }
+  }
+
+  /// Per statement come: the result of its preparation if there was one, nil, its own result, nil, and the sync.
+  private func takeResults() {
+    var nils = 0
+    while !inFlight.isEmpty, let connection = handle?.pointer, PQisBusy(connection) == 0 {
+      guard let pointer = PQgetResult(connection) else {
+        nils += 1
+        // libpq has nothing more although statements are in flight: their results cannot be told apart any longer.
+        if nils > 1 { return lost(PostgresError(.connectionLost, "results out of step")) }
+        continue
+      }
+      nils = 0
+      let result = ResultSet(pointer)
+      switch result.status {
+      case PGRES_PIPELINE_SYNC:
+        finishFirst()
+      case PGRES_PIPELINE_ABORTED:
+        break
+      case PGRES_TUPLES_OK, PGRES_COMMAND_OK, PGRES_EMPTY_QUERY:
+        if inFlight.first.preparing { inFlight.first.preparing = false } else { rows = consume result }
+      default:
+        let error = result.error()
+        if error.kind == .connectionLost || error.sqlState?.endsSession == true {
+          return lost(PostgresError(.connectionLost, error.message))
+        }
+        failure = failure ?? error
+      }
+    }
+  }
+
+  /// The first statement's transaction has ended: only now is its outcome final.
+  private func finishFirst() {
+    let statement = inFlight.removeFirst()
+    let rows = self.rows.take()
+    let failure = self.failure.take()
+    guard let failure else {
+      if let rows { return statement.complete(.rows(rows)) }
+      return statement.complete(.failure(PostgresError(.connectionLost, "no result")))
+    }
+    if statement.preparing { prepared.remove(StatementName.of(statement.query)) }
+    if failure.isStalePlan, !statement.wasRetried, !reserved {
+      // A migration has changed the result type under a prepared statement, or somebody deallocated it. It has not run.
+      statement.wasRetried = true
+      StatementName.renew(statement.query)
+      return send(statement)
+    }
+    statement.complete(.failure(failure))
+  }
+
+  // MARK: Life
+
+  /// Connects if it is not connected and no attempt has just failed.
+  func open() {
+    if case .closed = state { connect() }
+  }
+
+  private func connect() {
+    state = .connecting
+    guard let handle = Handle(connecting: settings) else { return attemptFailed("out of memory") }
+    if PQstatus(handle.pointer) == CONNECTION_BAD { return attemptFailed(handle.errorMessage) }
+    self.handle = consume handle
+    connectTimer = Loop.shared.after(settings.connectTimeout) { [self] in attemptFailed("no answer within \(settings.connectTimeout)") }
+    awaitProgress(.writable)
+  }
+
+  private func awaitProgress(_ readiness: Readiness) {
+    guard let descriptor = handle?.descriptor, descriptor >= 0 else { return attemptFailed(errorMessage) }
+    Loop.shared.watch(descriptor, readiness) { [self] _ in progress(descriptor) }
+  }
+
+  private func progress(_ descriptor: Int32) {
+    guard let connection = handle?.pointer else { return }
+    // The library may go on with another socket (the next host of a list).
+    Loop.shared.unwatch(descriptor)
+    switch PQconnectPoll(connection) {
+    case PGRES_POLLING_READING: awaitProgress(.readable)
+    case PGRES_POLLING_WRITING: awaitProgress(.writable)
+    case PGRES_POLLING_OK: opened(connection)
+    default: attemptFailed(errorMessage)
+    }
+  }
+
+  private func opened(_ connection: OpaquePointer) {
+    cancelConnectTimer()
+    guard PQsetnonblocking(connection, 1) == 0, PQenterPipelineMode(connection) == 1, let descriptor = handle?.descriptor else {
+      return attemptFailed("no pipeline mode")
+    }
+    events.opened(session > 0)
+    session += 1
+    failedAttempts = 0
+    prepared = []
+    waitsForWritability = false
+    state = .ready
+    Loop.shared.watch(descriptor, .readable) { [self] in ready($0) }
+    if let greeting { send(Statement(greeting, isRepeatable: false) { _ in }) }
+    let statements = waiting
+    waiting = []
+    for statement in statements { submit(statement) }
+  }
+
+  private func attemptFailed(_ message: String) {
+    cancelConnectTimer()
+    dropHandle()
+    failedAttempts += 1
+    state = .backingOff
+    events.failed(PostgresError(.unavailable, message))
+    // 50 ms, doubled up to 3.2 s, less up to a half so that the workers of a pool do not come back all at once.
+    let ceiling = 50 << min(failedAttempts - 1, 6)
+    Loop.shared.after(.milliseconds(Int.random(in: ceiling / 2...ceiling))) { [self] in
+      state = .closed
+      if keepsOpen { connect() }
+    }
+    failWaiting(message)
+  }
+
+  private func failWaiting(_ message: String) {
+    let statements = waiting
+    waiting = []
+    for statement in statements { statement.complete(.failure(PostgresError(.unavailable, message))) }
+  }
+
+  /// The connection broke. Reads wait for the next one; of writes nobody knows whether they happened.
+  private func lost(_ error: PostgresError) {
+    guard isOpen else { return }
+    dropHandle()
+    state = .closed
+    rows = nil
+    failure = nil
+    prepared = []
+    events.failed(error)
+    var statements: [Statement] = []
+    while !inFlight.isEmpty { statements.append(inFlight.removeFirst()) }
+    let wasReserved = reserved
+    for statement in statements {
+      if statement.isRepeatable, !statement.wasRetried, !wasReserved {
+        statement.wasRetried = true
+        submit(statement)
+      } else {
+        statement.complete(.failure(error))
+      }
+    }
+    if keepsOpen, case .closed = state { connect() }
+  }
+
+  /// Ends the connection; whoever still waits gets an error.
+  func close() {
+    cancelConnectTimer()
+    keepsOpen = false
+    lost(PostgresError(.connectionLost, "closed"))
+    dropHandle()
+    state = .closed
+    failWaiting("closed")
+  }
+
+  private func dropHandle() {
+    if let descriptor = handle?.descriptor { Loop.shared.unwatch(descriptor) }
+    handle = nil
+  }
+
+  private func cancelConnectTimer() {
+    if let connectTimer { Loop.shared.cancel(connectTimer) }
+    connectTimer = nil
+  }
+
+  /// The server ends a statement that takes too long; a server that no longer does even that is given up here.
+  private func armWatchdog() {
+    guard !watchdogArmed else { return }
+    watchdogArmed = true
+    Loop.shared.after(.seconds(1)) { [self] in
+      watchdogArmed = false
+      guard !inFlight.isEmpty else { return }
+      if inFlight.first.sentAt.advanced(by: settings.statementTimeout + .seconds(2)) < .now {
+        lost(PostgresError(.connectionLost, "no answer"))
+      } else {
+        armWatchdog()
+      }
+    }
+  }
+}
+
+/// What a connection tells its owner.
+struct ConnectionEvents {
+  var opened: @Worker (_ reconnected: Bool) -> Void
+  var failed: @Worker (PostgresError) -> Void
+  var notified: @Worker (_ channel: String) -> Void
+}
+
+/// A statement on its way, and who waits for it.
+@Worker
+final class Statement {
+  let query: Query
+  /// A read: it may be sent again on another connection.
+  let isRepeatable: Bool
+  let complete: @Worker (consuming Outcome) -> Void
+  var wasRetried = false
+  /// The result that comes next is the one of its preparation.
+  var preparing = false
+  var sentAt = Instant.now
+
+  init(_ query: Query, isRepeatable: Bool, complete: @escaping @Worker (consuming Outcome) -> Void) {
+    self.query = query
+    self.isRepeatable = isRepeatable
+    self.complete = complete
+  }
+}
+
+enum Outcome: ~Copyable {
+  case rows(ResultSet)
+  case failure(PostgresError)
+}
+
+extension PostgresError {
+  fileprivate var isStalePlan: Bool {
+    sqlState == .invalidStatementName || (sqlState == .featureNotSupported && message.contains("cached plan"))
+  }
+}
+
+/// Owns a `PGconn`.
+private struct Handle: ~Copyable {
+  let pointer: OpaquePointer
+
+  init?(connecting settings: ConnectionSettings) {
+    let pairs = settings.parameters
+    let keywords = CStringArray(pairs.map(\.0))
+    let values = CStringArray(pairs.map(\.1))
+    guard let pointer = PQconnectStartParams(keywords.pointer, values.pointer, 1) else { return nil }
+    self.pointer = pointer
+  }
+  deinit { PQfinish(pointer) }
+
+  var descriptor: Int32 { PQsocket(pointer) }
+  var errorMessage: String { String(cString: PQerrorMessage(pointer)) }
+}

@@ -1,0 +1,66 @@
+// Where the database is and how a session there is set up.
+
+import Glibc
+
+public struct ConnectionSettings: Sendable {
+  /// A libpq connection string or URI (manual, 34.1.1).
+  public var url: String
+  /// The role to connect as; it wins over one in `url`, as `password` does.
+  public var user: String?
+  public var password: String?
+  public var applicationName: String
+  /// The server ends a statement that runs longer.
+  public var statementTimeout: Duration
+  public var connectTimeout: Duration = .seconds(3)
+  /// Off behind a pooler that gives each transaction another session (pgbouncer in transaction mode).
+  public var preparesStatements: Bool
+
+  public init(
+    url: String, user: String? = nil, password: String? = nil, applicationName: String, statementTimeout: Duration = .seconds(5),
+    preparesStatements: Bool = true
+  ) {
+    self.url = url
+    self.user = user
+    self.password = password
+    self.applicationName = applicationName
+    self.statementTimeout = statementTimeout
+    self.preparesStatements = preparesStatements
+  }
+
+  /// Keywords and values for `PQconnectStartParams`; a later one wins over what the URL says.
+  var parameters: [(String, String)] {
+    let milliseconds = statementTimeout.components.seconds * 1000 + statementTimeout.components.attoseconds / 1_000_000_000_000_000
+    var parameters = [("dbname", url)]
+    if let user { parameters.append(("user", user)) }
+    if let password { parameters.append(("password", password)) }
+    parameters.append(("application_name", applicationName))
+    parameters.append(("client_encoding", "UTF8"))
+    if preparesStatements {
+      // The statements are short: compiling one costs more than it can save. A pooler refuses these, and has its own.
+      let options = [
+        "statement_timeout=\(milliseconds)", "lock_timeout=\(milliseconds)", "idle_in_transaction_session_timeout=\(2 * milliseconds)",
+        "jit=off",
+      ]
+      parameters.append(("options", options.map { "-c \($0)" }.joined(separator: " ")))
+    }
+    return parameters
+  }
+}
+
+/// A NULL-terminated array of C strings.
+final class CStringArray {
+  let pointer: UnsafeMutablePointer<UnsafePointer<CChar>?>
+  private let count: Int
+
+  init(_ strings: [String]) {
+    count = strings.count
+    pointer = .allocate(capacity: count + 1)
+    for (index, string) in strings.enumerated() { pointer[index] = UnsafePointer(strdup(string)) }
+    pointer[count] = nil
+  }
+
+  deinit {
+    for index in 0..<count { free(UnsafeMutablePointer(mutating: pointer[index])) }
+    pointer.deallocate()
+  }
+}

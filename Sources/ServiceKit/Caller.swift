@@ -1,0 +1,30 @@
+// Who makes a request, as far as its token tells.
+
+import Postgres
+
+/// The user and the session that a believed access token names. Both ids come from the token alone: whether the session
+/// still stands is asked by every statement of a route for users, with `session`.
+public struct Caller: Equatable, Sendable {
+  /// 0 for somebody without a token, an id that no row has: so `liked_by_me` and the like need no special case.
+  public let userID: Int64
+  public let sessionID: Int64
+
+  public init(userID: Int64, sessionID: Int64) {
+    self.userID = userID
+    self.sessionID = sessionID
+  }
+
+  public static let anonymous = Caller(userID: 0, sessionID: 0)
+
+  public var isAnonymous: Bool { userID == 0 }
+
+  /// The caller's row of the view `active_sessions`: no row once the session has ended or expired, or the user may not act.
+  ///
+  /// For `WITH caller AS (\(caller.session)) …`; its columns are `user_id`, `username` and `role`.
+  public var session: Query {
+    """
+    SELECT s.user_id, s.username, s.role FROM active_sessions s \
+    WHERE s.id = \(sessionID) AND s.user_id = \(userID)
+    """
+  }
+}

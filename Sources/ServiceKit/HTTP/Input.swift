@@ -1,0 +1,213 @@
+// What a client sent, field by field: typed, bounded, and with every wrong field in one answer.
+
+import EventLoop
+import FoundationEssentials
+
+/// Collects the fields of one request. Each reading function gives a value of its type at once, a meaningless one if the field
+/// is wrong; `validate()` then throws everything that was wrong. Nothing read may be used before it.
+@Worker
+public final class Input {
+  private let request: Request
+  private var errors: [FieldError] = []
+  private var bodyState: BodyState = .unread
+
+  private enum BodyState {
+    case unread
+    case object([String: JSONValue])
+    /// The body as a whole is wrong: its fields are not asked for one by one.
+    case unusable
+  }
+
+  init(_ request: Request) { self.request = request }
+
+  /// - Throws: 422 with every wrong field; before that 413 for a body that is too large, and 415 for one that is not JSON.
+  public func validate() throws(APIError) {
+    if case .unread = bodyState {} else {
+      if request.raw.bodyIsTooLarge { throw .tooLarge }
+      if !request.hasJSONBody { throw .unsupportedMediaType }
+    }
+    guard errors.isEmpty else { throw APIError(fields: errors) }
+  }
+
+  // MARK: Path and query
+
+  /// A positive 64-bit number in the path.
+  public func pathID(_ name: String) -> Int64 {
+    let text = request.pathValues[name] ?? ""
+    return id(text, at: "path", name)
+  }
+
+  /// A positive 64-bit number in the query; nil if it is not there.
+  public func queryID(_ name: String) -> Int64? {
+    request.query[name].map { id($0, at: "query", name) }
+  }
+
+  /// A number within `range` in the query.
+  public func queryInteger(_ name: String, _ range: ClosedRange<Int64>, default fallback: Int64) -> Int64 {
+    guard let text = request.query[name] else { return fallback }
+    switch IntegerField.number(text, in: range) {
+    case .success(let number): return number
+    case .failure(let flaw):
+      reject(flaw, "query", name, .string(text))
+      return fallback
+    }
+  }
+
+  /// A text that must be in the query, as it was sent. It may be empty.
+  public func queryString(_ name: String) -> String {
+    if let text = request.query[name] { return text }
+    reject(.missing, "query", name, .null)
+    return ""
+  }
+
+  /// A text in the query; nil if it is not there.
+  public func queryText(_ name: String, _ length: ClosedRange<Int>) -> String? {
+    guard let text = request.query[name] else { return nil }
+    if let flaw = Self.flaw(in: text, length) { reject(flaw, "query", name, .string(text)) }
+    return text
+  }
+
+  private func id(_ text: String, at place: String, _ name: String) -> Int64 {
+    switch IntegerField.id(text) {
+    case .success(let id): return id
+    case .failure(let flaw):
+      reject(flaw, place, name, .string(text))
+      return 0
+    }
+  }
+
+  // MARK: Body
+
+  /// A text without the white space around it.
+  ///
+  /// - Parameter length: how many characters (Unicode scalar values) it may have then.
+  public func text(_ name: String, _ length: ClosedRange<Int>) -> String {
+    optionalText(name, length, isRequired: true) ?? ""
+  }
+
+  /// As `text`; nil if the field is absent or null.
+  public func optionalText(_ name: String, _ length: ClosedRange<Int>) -> String? {
+    optionalText(name, length, isRequired: false)
+  }
+
+  private func optionalText(_ name: String, _ length: ClosedRange<Int>, isRequired: Bool) -> String? {
+    guard let sent = string(name, isRequired: isRequired) else { return nil }
+    let text = Self.trimmed(sent)
+    if let flaw = Self.flaw(in: text, length) { reject(flaw, "body", name, .string(sent)) }
+    return text
+  }
+
+  /// A string exactly as it was sent.
+  ///
+  /// - Parameter check: what is wrong with it, nil if nothing is.
+  public func string(_ name: String, where check: (String) -> FieldFlaw?) -> String {
+    guard let sent = string(name, isRequired: true) else { return "" }
+    if let flaw = Self.nulFlaw(in: sent) ?? check(sent) { reject(flaw, "body", name, .string(sent)) }
+    return sent
+  }
+
+  /// As `string`; nil if the field is absent or null.
+  public func optionalString(_ name: String, where check: (String) -> FieldFlaw?) -> String? {
+    guard let sent = string(name, isRequired: false) else { return nil }
+    if let flaw = Self.nulFlaw(in: sent) ?? check(sent) { reject(flaw, "body", name, .string(sent)) }
+    return sent
+  }
+
+  /// One of the values of an enumeration.
+  public func choice<Choice: RawRepresentable & CaseIterable>(_ name: String, _ type: Choice.Type) -> Choice?
+  where Choice.RawValue == String {
+    guard let sent = string(name, isRequired: true) else { return nil }
+    if let choice = Choice(rawValue: sent) { return choice }
+    reject(.literal(Choice.allCases.map(\.rawValue)), "body", name, .string(sent))
+    return nil
+  }
+
+  private func string(_ name: String, isRequired: Bool) -> String? {
+    guard let object = body() else { return nil }
+    switch object[name] {
+    case .string(let value)?: return value
+    case nil:
+      if isRequired { reject(.missing, "body", name, .object(object)) }
+    case .null?:
+      if isRequired { reject(.notString, "body", name, .null) }
+    case let other?: reject(.notString, "body", name, other)
+    }
+    return nil
+  }
+
+  /// The body as an object; nil, and one error for the whole of it, if it is not one.
+  private func body() -> [String: JSONValue]? {
+    switch bodyState {
+    case .object(let object): return object
+    case .unusable: return nil
+    case .unread:
+      bodyState = .unusable
+      // What it is not said to be is not parsed; `validate` says so.
+      guard request.hasJSONBody, !request.raw.bodyIsTooLarge else { return nil }
+      guard !request.raw.body.isEmpty else {
+        errors.append(FieldError(.missing, "body", nil, .null))
+        return nil
+      }
+      guard let value = try? JSON.decoder.decode(JSONValue.self, from: Data(request.raw.body)) else {
+        let flaw = FieldFlaw.invalidJSON
+        errors.append(FieldError(type: flaw.type, loc: [.name("body"), .offset(0)], msg: flaw.message, input: .object([:])))
+        return nil
+      }
+      guard case .object(let object) = value else {
+        errors.append(FieldError(.notObject, "body", nil, value))
+        return nil
+      }
+      bodyState = .object(object)
+      return object
+    }
+  }
+
+  /// Adds an error to those that `validate` will throw.
+  func reject(_ flaw: FieldFlaw, _ place: String, _ name: String, _ input: JSONValue) {
+    errors.append(FieldError(flaw, place, name, input))
+  }
+
+  // MARK: Texts
+
+  private static func flaw(in text: String, _ length: ClosedRange<Int>) -> FieldFlaw? {
+    if let flaw = nulFlaw(in: text) { return flaw }
+    let count = text.unicodeScalars.count
+    if count < length.lowerBound { return .tooShort(length.lowerBound) }
+    if count > length.upperBound { return .tooLong(length.upperBound) }
+    return nil
+  }
+
+  /// PostgreSQL keeps every character but this one.
+  private static func nulFlaw(in text: String) -> FieldFlaw? {
+    text.utf8.contains(0) ? .value("String may not contain the NUL character") : nil
+  }
+
+  private static func trimmed(_ text: String) -> String {
+    let scalars = text.unicodeScalars
+    guard let first = scalars.firstIndex(where: { !$0.properties.isWhitespace }),
+      let last = scalars.lastIndex(where: { !$0.properties.isWhitespace })
+    else { return "" }
+    return String(scalars[first...last])
+  }
+}
+
+/// Whole numbers in a path or a query.
+enum IntegerField {
+  static func id(_ text: String) -> Result<Int64, FieldFlaw> {
+    parse(text).flatMap { $0 > 0 ? .success($0) : .failure(.notGreater(than: 0)) }
+  }
+
+  static func number(_ text: String, in range: ClosedRange<Int64>) -> Result<Int64, FieldFlaw> {
+    parse(text).flatMap { number in
+      if number < range.lowerBound { return .failure(.below(range.lowerBound)) }
+      return number > range.upperBound ? .failure(.above(range.upperBound)) : .success(number)
+    }
+  }
+
+  private static func parse(_ text: String) -> Result<Int64, FieldFlaw> {
+    if let number = Int64(text) { return .success(number) }
+    let digits = text.first == "-" || text.first == "+" ? text.dropFirst() : text[...]
+    let isNumber = !digits.isEmpty && digits.utf8.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
+    return .failure(isNumber ? .integerTooLong : .unparsableInteger)
+  }
+}

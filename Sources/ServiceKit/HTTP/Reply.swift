@@ -1,0 +1,64 @@
+// What a handler returns.
+
+import EventLoop
+import FastCGI
+import FoundationEssentials
+
+/// A successful answer.
+@Worker
+public struct Reply {
+  var response: FastCGI.Response
+
+  /// A body of JSON, status 200.
+  public static func json(_ value: some Encodable) -> Reply {
+    Reply(status: 200, value, headers: [])
+  }
+
+  /// A page of a list, as a JSON array; the address of the next page is in `Link` (RFC 8288) unless this is the last.
+  ///
+  /// - Parameters:
+  ///   - rows: what the statement gave with `page.fetch` as its limit: one more than the page holds if there is a next one.
+  ///   - id: the id by which the list is ordered.
+  public static func list<Row: Encodable>(_ rows: [Row], _ page: Page, _ request: Request, id: (Row) -> Int64) -> Reply {
+    Reply(status: 200, Array(rows.prefix(page.limit)), headers: linkToNext(rows, page, request, id: id))
+  }
+
+  /// As `list`, for a page that is a member of a larger body.
+  public static func page<Row>(
+    _ body: ([Row]) -> some Encodable, of rows: [Row], _ page: Page, _ request: Request, id: (Row) -> Int64
+  ) -> Reply {
+    Reply(status: 200, body(Array(rows.prefix(page.limit))), headers: linkToNext(rows, page, request, id: id))
+  }
+
+  private static func linkToNext<Row>(
+    _ rows: [Row], _ page: Page, _ request: Request, id: (Row) -> Int64
+  ) -> [(name: String, value: String)] {
+    guard rows.count > page.limit else { return [] }
+    return [("Link", "<\(request.nextPage(after: id(rows[page.limit - 1]), limit: page.limit))>; rel=\"next\"")]
+  }
+
+  init(_ error: APIError) {
+    switch error.detail {
+    case .text(let text): self.init(status: error.status, Detail(detail: text), headers: error.headers)
+    case .fields(let fields): self.init(status: error.status, Detail(detail: fields), headers: error.headers)
+    }
+  }
+
+  init(status: Int, _ value: some Encodable, headers: [(name: String, value: String)]) {
+    var headers = headers
+    headers.append(("Content-Type", "application/json"))
+    // Every body is made of our own types, whose numbers are finite: encoding cannot fail.
+    let body = (try? JSON.encoder.encode(value)).map(Array.init) ?? Array(#"{"detail":"Internal Server Error"}"#.utf8)
+    response = FastCGI.Response(status: status, headers: headers, body: body)
+  }
+}
+
+/// `{"message": …}`
+public struct Message: Encodable, Sendable {
+  public let message: String
+  public init(_ message: String) { self.message = message }
+}
+
+private struct Detail<Value: Encodable>: Encodable {
+  let detail: Value
+}

@@ -1,0 +1,105 @@
+// From a FastCGI request to its response: route, caller, handler, errors, log.
+
+import EventLoop
+import FastCGI
+import Glibc
+import Logging
+import Postgres
+
+@Worker
+final class Dispatcher {
+  private let router: Router
+  private let settings: Settings
+  private let database: Database
+  private let verifier: TokenVerifier
+  /// A request that has waited longer than this before a worker took it is not begun: nginx, and the client, have given up.
+  private let deadline: Duration
+
+  init(routes: [Route], settings: Settings, database: Database, verifier: TokenVerifier) {
+    router = Router(routes)
+    self.settings = settings
+    self.database = database
+    self.verifier = verifier
+    deadline = settings.database.statementTimeout + .seconds(2)
+  }
+
+  func respond(to raw: FastCGI.Request) async -> FastCGI.Response {
+    let started = ContinuousClock.now
+    let (path, query) = Self.split(raw.target)
+    if path == Readiness.path { return await Readiness.respond(to: raw, database, pool: settings.pool) }
+    var routeName = "none"
+    var caller = Caller.anonymous
+    var response: FastCGI.Response
+    var failure: APIError?
+    do throws(APIError) {
+      let (route, values) = try router.find(raw.method, path)
+      routeName = route.pattern
+      guard isWorthBeginning(raw) else { throw .unavailable }
+      switch route.access {
+      case .anyone: break
+      case .optional: caller = verifier.caller(authorization: raw.parameter("HTTP_AUTHORIZATION")) ?? .anonymous
+      case .user:
+        guard let known = verifier.caller(authorization: raw.parameter("HTTP_AUTHORIZATION")) else { throw .unauthorized }
+        caller = known
+      }
+      let request = Request(raw, path: path, query: query, values: values)
+      let context = Context(caller: caller, database: database, settings: settings, requestID: request.id, route: routeName)
+      response = try await route.handler(request, context).response
+    } catch {
+      failure = error
+      response = Reply(error).response
+    }
+    response.omitsBody = raw.method == "HEAD"
+    log(raw, routeName, caller, response.status, failure, started)
+    return response
+  }
+
+  /// nginx says when it had the whole request: seconds since 1970 with milliseconds.
+  private func isWorthBeginning(_ raw: FastCGI.Request) -> Bool {
+    guard let received = raw.parameter("REQUEST_RECEIVED").flatMap({ Double($0) }) else { return true }
+    var now = timespec()
+    clock_gettime(CLOCK_REALTIME, &now)
+    let waited = Double(now.tv_sec) + Double(now.tv_nsec) / 1e9 - received
+    return .seconds(waited) < deadline
+  }
+
+  /// One line a request: errors of ours at `error`, a database that is away at `warning`, the rest at `info`.
+  private func log(
+    _ raw: FastCGI.Request, _ route: String, _ caller: Caller, _ status: Int, _ failure: APIError?, _ started: ContinuousClock.Instant
+  ) {
+    let level: Logger.Level = status == 503 ? .warning : status >= 500 ? .error : .info
+    guard Log.process.logLevel <= level else { return }
+    let (seconds, attoseconds) = (ContinuousClock.now - started).components
+    var metadata: Logger.Metadata = [
+      "method": .string(raw.method), "route": .string(route), "status": .stringConvertible(status),
+      "duration_ms": .stringConvertible(seconds * 1000 + attoseconds / 1_000_000_000_000_000),
+      "request_id": .string(raw.parameter("REQUEST_ID") ?? ""),
+    ]
+    if !caller.isAnonymous { metadata["user_id"] = .stringConvertible(caller.userID) }
+    if let cause = failure?.cause { metadata["cause"] = .string(cause.description) }
+    Log.process.log(level: level, "request", metadata: metadata)
+  }
+
+  private static func split(_ target: String) -> (path: String, query: String) {
+    guard let mark = target.utf8.firstIndex(of: UInt8(ascii: "?")) else { return (target, "") }
+    return (String(target[..<mark]), String(target[target.utf8.index(after: mark)...]))
+  }
+}
+
+/// `GET /-/ready`, which nginx asks for on the operations listener only.
+@Worker
+enum Readiness {
+  static let path = "/-/ready"
+
+  /// 200 if the database answers. When nginx names the next pool to ask it is sent there instead (`X-Accel-Redirect`), so that
+  /// one address can tell of all the pools.
+  static func respond(to raw: FastCGI.Request, _ database: Database, pool: String) async -> FastCGI.Response {
+    do throws(APIError) {
+      _ = try await database.readOne("SELECT 1::bigint", as: Int64.self)
+    } catch {
+      return Reply(status: 503, ["detail": "\(pool): the database does not answer"], headers: []).response
+    }
+    if let next = raw.parameter("READY_NEXT") { return FastCGI.Response(headers: [("X-Accel-Redirect", next)]) }
+    return Reply.json(["status": "ready"]).response
+  }
+}

@@ -1,0 +1,153 @@
+// The settings of a process: environment variables CHATTY_*, checked once, at the start.
+
+import Glibc
+import Logging
+
+/// What every process of Chatty is told by its environment.
+public struct Settings: Sendable {
+  /// The folder of this stack.
+  public let home: String
+  /// The pool that this process belongs to: it is in every log line and is the database session's `application_name`.
+  public let pool: String
+  public let database: ConnectionSettings
+  public let writeConnections: Int
+  /// Requests that a worker handles at once.
+  public let requestsInFlight: Int
+  public let keys: String
+  /// The address that people reach this Chatty at, without a slash at the end. Mail links and tokens carry it.
+  public let publicURL: String
+  public let logLevel: Logger.Level
+  /// The cost of new bcrypt hashes: 2^cost rounds.
+  public let passwordCost: Int
+  public let recommendationNeighbours: Int
+  /// Where mail is handed over; nil: it is written to files under `home`.
+  public let smtpURL: String?
+  public let mailFrom: String
+
+  /// Reads the settings of this process.
+  ///
+  /// - Parameters:
+  ///   - environment: the variables, by name.
+  ///   - name: the service's name: its pool, and its database role `chatty_<name>`, unless the environment says otherwise.
+  /// - Throws: the first wrong setting.
+  public init(_ environment: [String: String], name: String) throws(SettingError) {
+    let reader = SettingReader(environment)
+    home = try reader.text("CHATTY_HOME", default: ".chatty")
+    pool = try reader.text("CHATTY_POOL", default: name)
+    let timeout = try reader.integer("CHATTY_STATEMENT_TIMEOUT", 100...600_000, default: 5_000)
+    database = ConnectionSettings(
+      url: try reader.text("CHATTY_DATABASE_URL", default: "postgresql:///chatty?host=\(home)/run"),
+      user: try reader.text("CHATTY_DATABASE_USER", default: "chatty_\(name)"),
+      password: try reader.secret("CHATTY_DATABASE_PASSWORD_FILE"),
+      applicationName: "chatty-\(pool)",
+      statementTimeout: .milliseconds(timeout),
+      preparesStatements: try reader.choice("CHATTY_PREPARED_STATEMENTS", ["on": true, "off": false], default: true))
+    writeConnections = try reader.integer("CHATTY_WRITE_CONNECTIONS", 1...64, default: 8)
+    requestsInFlight = try reader.integer("CHATTY_IN_FLIGHT", 1...1024, default: 32)
+    keys = try reader.text("CHATTY_KEYS", default: "\(home)/keys")
+    publicURL = try reader.url("CHATTY_PUBLIC_URL", schemes: ["http", "https"]) ?? "http://localhost:8080"
+    let levels = Dictionary(uniqueKeysWithValues: Logger.Level.allCases.map { ($0.rawValue, $0) })
+    logLevel = try reader.choice("CHATTY_LOG_LEVEL", levels, default: .notice)
+    passwordCost = try reader.integer("CHATTY_PASSWORD_COST", 10...15, default: 12)
+    recommendationNeighbours = try reader.integer("CHATTY_RECOMMENDATION_NEIGHBOURS", 1...1000, default: 3)
+    smtpURL = try reader.url("CHATTY_SMTP_URL", schemes: ["smtp", "smtps"])
+    mailFrom = try reader.text("CHATTY_MAIL_FROM", default: "Chatty <no-reply@localhost>")
+  }
+
+  /// The settings of this process, or one line that names the wrong one and exit status 78 (EX_CONFIG, sysexits.h).
+  public static func ofProcess(name: String) -> Settings {
+    do throws(SettingError) {
+      return try Settings(ProcessEnvironment.variables, name: name)
+    } catch {
+      exitForConfiguration(error.description)
+    }
+  }
+}
+
+/// Says on standard error what is wrong with the configuration and ends the process with status 78.
+public func exitForConfiguration(_ message: String) -> Never {
+  let line = "chatty: \(message)\n"
+  write(STDERR_FILENO, line, line.utf8.count)
+  exit(78)
+}
+
+/// A setting that cannot be used.
+public struct SettingError: Error, CustomStringConvertible {
+  public let name: String
+  public let problem: String
+  public var description: String { "\(name) \(problem)" }
+
+  public init(_ name: String, _ problem: String) {
+    self.name = name
+    self.problem = problem
+  }
+}
+
+/// Reads one variable at a time. An empty one counts as not set.
+private struct SettingReader {
+  private let environment: [String: String]
+
+  init(_ environment: [String: String]) { self.environment = environment }
+
+  private func value(_ name: String) -> String? {
+    guard let value = environment[name], !value.isEmpty else { return nil }
+    return value
+  }
+
+  func text(_ name: String, default fallback: String) throws(SettingError) -> String {
+    let text = value(name) ?? fallback
+    guard !text.utf8.contains(where: { $0 < 0x20 }) else { throw SettingError(name, "holds a control character") }
+    return text
+  }
+
+  func integer(_ name: String, _ range: ClosedRange<Int>, default fallback: Int) throws(SettingError) -> Int {
+    guard let text = value(name) else { return fallback }
+    guard let number = Int(text), range.contains(number) else {
+      throw SettingError(name, "is '\(text)', not a whole number from \(range.lowerBound) to \(range.upperBound)")
+    }
+    return number
+  }
+
+  func choice<Value>(_ name: String, _ choices: [String: Value], default fallback: Value) throws(SettingError) -> Value {
+    guard let text = value(name) else { return fallback }
+    guard let choice = choices[text] else {
+      throw SettingError(name, "is '\(text)', not one of \(choices.keys.sorted().joined(separator: ", "))")
+    }
+    return choice
+  }
+
+  func url(_ name: String, schemes: [String]) throws(SettingError) -> String? {
+    guard var text = value(name) else { return nil }
+    guard schemes.contains(where: { text.hasPrefix("\($0)://") && text.utf8.count > $0.utf8.count + 3 }),
+      !text.utf8.contains(where: { $0 <= 0x20 })
+    else {
+      throw SettingError(name, "is not a \(schemes.joined(separator: " or ")) address")
+    }
+    while text.hasSuffix("/") { text.removeLast() }
+    return text
+  }
+
+  /// The first line of the file that the variable names.
+  func secret(_ name: String) throws(SettingError) -> String? {
+    guard let path = value(name) else { return nil }
+    guard let file = fopen(path, "r") else { throw SettingError(name, "names \(path): \(String(cString: strerror(errno)))") }
+    defer { fclose(file) }
+    var line = [CChar](repeating: 0, count: 1024)
+    guard fgets(&line, Int32(line.count), file) != nil else { throw SettingError(name, "names \(path), which is empty") }
+    return String(decoding: line.prefix { $0 != 0 && $0 != 10 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+  }
+}
+
+/// The environment of this process.
+enum ProcessEnvironment {
+  static var variables: [String: String] {
+    var variables: [String: String] = [:]
+    var next = environ
+    while let entry = next.pointee {
+      let text = String(cString: entry)
+      if let equals = text.firstIndex(of: "=") { variables[String(text[..<equals])] = String(text[text.index(after: equals)...]) }
+      next += 1
+    }
+    return variables
+  }
+}

@@ -1,0 +1,63 @@
+// The outbox as chatty-worker sees it: claim a row, then say what became of it.
+
+import EventLoop
+import Postgres
+
+/// A mail that this worker is to send, before anybody else may.
+struct Claim: RowDecodable {
+  let id: Int64
+  let payload: String
+  let createdAt: Timestamp
+  /// This attempt included.
+  let attempts: Int64
+
+  static let columns: Query = "outbox.id, outbox.payload::text, outbox.created_at, outbox.attempts"
+
+  init(row: inout RowReader) throws(PostgresError) {
+    id = try row.next()
+    payload = try row.next()
+    createdAt = try row.next()
+    attempts = try row.next()
+  }
+}
+
+@Worker
+enum Queries {
+  /// Takes the mail that has waited longest. For two minutes it is nobody else's: a worker that dies with it leaves it to the
+  /// next one after that. No lock is held while the mail is sent, so a slow mail server keeps no transaction open; sending
+  /// is over sooner than the claim.
+  static func claim(on database: PostgresClient) async throws(PostgresError) -> Claim? {
+    try await database.writeOne(
+      """
+      WITH due AS (
+        SELECT id FROM outbox
+        WHERE kind = 'mail' AND dead_at IS NULL AND next_attempt_at <= now()
+        ORDER BY next_attempt_at
+        LIMIT 1
+        FOR UPDATE SKIP LOCKED
+      )
+      UPDATE outbox SET attempts = attempts + 1, next_attempt_at = now() + interval '2 minutes'
+      FROM due WHERE outbox.id = due.id
+      RETURNING \(Claim.columns)
+      """, as: Claim.self)
+  }
+
+  static func delivered(_ id: Int64, on database: PostgresClient) async throws(PostgresError) {
+    try await database.execute("DELETE FROM outbox WHERE id = \(id)")
+  }
+
+  /// The next attempt comes after 10 s, 20 s, 40 s, … and at most an hour; a mail that is a day old gets none.
+  ///
+  /// - Returns: whether the mail is dead now: only `chatty outbox retry` brings it back.
+  static func failed(_ claim: Claim, because error: String, finally: Bool, on database: PostgresClient) async throws(PostgresError) -> Bool {
+    try await database.writeOne(
+      """
+      UPDATE outbox SET
+        last_error = \(error),
+        next_attempt_at = now() + least(interval '1 hour', interval '10 seconds' * 2 ^ least(attempts - 1, 10)),
+        dead_at = CASE WHEN \(finally) OR created_at < now() - interval '1 day' THEN now() END
+      WHERE id = \(claim.id)
+      RETURNING dead_at IS NOT NULL
+      """, as: Bool.self) ?? false
+  }
+}

@@ -1,0 +1,3 @@
+import EventLoop
+
+Loop.shared.run { await OutboxWorker.run() }

@@ -1,0 +1,122 @@
+#!/usr/bin/env bats
+# Passwords: what bcrypt can hold, and the hashes that other programs left in the database.
+
+load support
+
+# with_password NAME PASSWORD: a verified account, registered with this password.
+with_password() {
+  post /auth/register "$(account "$1" "$2")"
+  expect 200
+  field .user_id >"$BATS_FILE_TMPDIR/$1.id"
+  sql "UPDATE users SET verified_at = now() WHERE id = $(id_of "$1")"
+}
+
+# refused PASSWORD TYPE: cannot be registered, for this reason.
+refused() {
+  post /auth/register "$(account refused "$1")"
+  expect_invalid "body.password:$2"
+}
+
+# passlib NAME EXPRESSION: a verified account with the hash that Python's passlib makes of PASSWORD.
+passlib() {
+  local hash
+  hash=$(PASSWORD=$PASSWORD /usr/bin/python3 -c "import os; from passlib import hash; print(hash.$2.hash(os.environ['PASSWORD']))")
+  resident "$1"
+  sql "UPDATE users SET hashed_password = '$hash' WHERE id = $(id_of "$1")"
+}
+
+@test "a hash made by passlib's bcrypt logs in, with the right password only" {
+  passlib migrated 'bcrypt'
+  post /auth/login "$(account migrated 'another password' | jq -c 'del(.email)')"
+  expect_error 400 'Invalid credentials'
+  log_in migrated
+  as migrated get /auth/me
+  expect 200
+  log_in migrated
+}
+
+@test "the older spellings of a bcrypt hash log in" {
+  passlib spelling_2a 'bcrypt.using(ident="2a", rounds=4)'
+  log_in spelling_2a
+  log_in spelling_2a
+}
+
+@test "the other hashes of crypt(5) that passlib makes log in" {
+  passlib sha512 'sha512_crypt.using(rounds=5000)'
+  log_in sha512
+  passlib sha256 'sha256_crypt.using(rounds=5000)'
+  log_in sha256
+}
+
+@test "what is not a hash at all lets nobody in" {
+  resident broken
+  local hash
+  # shellcheck disable=SC2016 # hashes are full of dollars
+  for hash in '' '!' '*' '*0' x '$2b$' '$2b$12$' "$PASSWORD" 'pbkdf2:sha256$1$aa$bb'; do
+    sql "UPDATE users SET hashed_password = '$hash' WHERE id = $(id_of broken)"
+    post /auth/login "$(account broken | jq -c 'del(.email)')"
+    expect_error 400 'Invalid credentials'
+    post /auth/login "$(account broken "$hash" | jq -c 'del(.email)')"
+    [[ $CODE == 4?? ]] || wrong 'a hash that is none let somebody in'
+  done
+}
+
+@test "a new hash is bcrypt of the current spelling and of the cost that is set" {
+  with_password fresh "$PASSWORD"
+  equal "$(sql "SELECT hashed_password ~ '^\\\$2b\\\$1[0-5]\\\$[./A-Za-z0-9]{53}\$' FROM users WHERE id = $(id_of fresh)")" t
+}
+
+@test "passlib accepts the hashes that are made here" {
+  with_password fresher "$PASSWORD"
+  HASH=$(sql "SELECT hashed_password FROM users WHERE id = $(id_of fresher)") PASSWORD=$PASSWORD \
+    /usr/bin/python3 -c "import os; from passlib.hash import bcrypt; assert bcrypt.verify(os.environ['PASSWORD'], os.environ['HASH'])"
+}
+
+@test "a password of 72 bytes is accepted, and every byte of it counts" {
+  with_password longest "$(letters 72 a)"
+  log_in longest "$(letters 72 a)"
+  post /auth/login "$(account longest "$(letters 71 a)b" | jq -c 'del(.email)')"
+  expect_error 400 'Invalid credentials'
+  post /auth/login "$(account longest "$(letters 71 a)" | jq -c 'del(.email)')"
+  expect_error 400 'Invalid credentials'
+}
+
+@test "a password of 73 bytes is refused and never cut" {
+  refused "$(letters 73 a)" string_too_long
+  with_password cut "$(letters 72 a)"
+  post /auth/login "$(account cut "$(letters 72 a)b" | jq -c 'del(.email)')"
+  expect_error 400 'Invalid credentials'
+}
+
+@test "bytes are counted, not characters" {
+  refused "$(letters 25 €)" string_too_long # 75 bytes
+  with_password euros "$(letters 24 €)"     # 72 bytes
+  log_in euros "$(letters 24 €)"
+  post /auth/login "$(account euros "$(letters 23 €)¥" | jq -c 'del(.email)')"
+  expect_error 400 'Invalid credentials'
+  with_password umlauts 'ÄÖÜä' # 8 bytes
+  log_in umlauts 'ÄÖÜä'
+}
+
+@test "a password has 8 bytes at least" {
+  refused '' string_too_short
+  refused "$(letters 7)" string_too_short
+  refused 'äöü1' string_too_short # 7 bytes
+  with_password shortest "$(letters 8)"
+  log_in shortest "$(letters 8)"
+}
+
+@test "blanks around a password belong to it" {
+  with_password spacious '  spacious  '
+  log_in spacious '  spacious  '
+  post /auth/login "$(account spacious 'spacious' | jq -c 'del(.email)')"
+  expect_error 400 'Invalid credentials'
+}
+
+@test "a NUL in a password is refused, at registration and at login" {
+  post /auth/register "$(account nul | jq -c '.password = "seven\u0000and more"')"
+  expect 422 '[.detail[].loc] == [["body", "password"]]'
+  with_password cut_at_nul 'sevenand'
+  post /auth/login "$(account cut_at_nul | jq -c 'del(.email) | .password = "sevenand\u0000more"')"
+  [[ $CODE == 400 || $CODE == 422 ]] || wrong 'a password was cut at its NUL'
+}

@@ -91,7 +91,7 @@ public final class Loop: SerialExecutor, TaskExecutor, @unchecked Sendable {
     while !stopped {
       runJobs()
       endTurn()
-      if nextJob < jobs.count { continue }
+      if stopped || nextJob < jobs.count { continue }
       let count = epoll_wait(epoll, &events, Int32(events.count), timers.millisecondsToNext(from: Instant.now))
       for event in events.prefix(Int(max(count, 0))) { dispatch(event) }
       let now = Instant.now

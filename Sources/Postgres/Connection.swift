@@ -269,17 +269,10 @@ final class Connection: TurnEnder {
   /// The connection broke. Reads wait for the next one; of writes nobody knows whether they happened.
   private func lost(_ error: PostgresError) {
     guard isOpen else { return }
-    dropHandle()
-    state = .closed
-    rows = nil
-    failure = nil
-    prepared = []
+    let statements = abandon()
     events.failed(error)
-    var statements: [Statement] = []
-    while !inFlight.isEmpty { statements.append(inFlight.removeFirst()) }
-    let wasReserved = reserved
     for statement in statements {
-      if statement.isRepeatable, !statement.wasRetried, !wasReserved {
+      if statement.isRepeatable, !statement.wasRetried, !reserved {
         statement.wasRetried = true
         submit(statement)
       } else {
@@ -289,14 +282,24 @@ final class Connection: TurnEnder {
     if keepsOpen, case .closed = state { connect() }
   }
 
-  /// Ends the connection; whoever still waits gets an error.
+  /// Ends the connection for good; whoever still waits gets an error.
   func close() {
-    cancelConnectTimer()
     keepsOpen = false
-    lost(PostgresError(.connectionLost, "closed"))
+    cancelConnectTimer()
+    for statement in abandon() { statement.complete(.failure(PostgresError(.connectionLost, "closed"))) }
+    failWaiting("closed")
+  }
+
+  /// Closes the connection and gives up what was in flight on it.
+  private func abandon() -> [Statement] {
     dropHandle()
     state = .closed
-    failWaiting("closed")
+    rows = nil
+    failure = nil
+    prepared = []
+    var statements: [Statement] = []
+    while !inFlight.isEmpty { statements.append(inFlight.removeFirst()) }
+    return statements
   }
 
   private func dropHandle() {

@@ -1,14 +1,9 @@
-// JSON text (RFC 8259): coders shared by everything on the worker, and any value whatever for bodies that are not trusted yet.
+// JSON text (RFC 8259) that comes in: any value whatever, for bodies that are not trusted yet.
 
 import EventLoop
 import FoundationEssentials
 
 enum JSON {
-  @Worker static let encoder: JSONEncoder = {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = .withoutEscapingSlashes
-    return encoder
-  }()
   @Worker static let decoder = JSONDecoder()
 }
 

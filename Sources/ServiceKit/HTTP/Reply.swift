@@ -2,7 +2,6 @@
 
 import EventLoop
 import FastCGI
-import FoundationEssentials
 
 /// A successful answer.
 @Worker
@@ -48,7 +47,7 @@ public struct Reply {
     var headers = headers
     headers.append(("Content-Type", "application/json"))
     // Every body is made of our own types, whose numbers are finite: encoding cannot fail.
-    let body = (try? JSON.encoder.encode(value)).map(Array.init) ?? Array(#"{"detail":"Internal Server Error"}"#.utf8)
+    let body = (try? JSONWriter.encode(value)) ?? Array(#"{"detail":"Internal Server Error"}"#.utf8)
     response = FastCGI.Response(status: status, headers: headers, body: body)
   }
 }

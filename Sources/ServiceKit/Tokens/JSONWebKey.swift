@@ -55,6 +55,11 @@ public struct JSONWebKeySet: Codable, Equatable, Sendable {
     self = set
   }
 
+  public init(path: String) throws(KeyError) {
+    var file = WatchedFile(path: path)
+    try self.init(json: file.read())
+  }
+
   public func encoded() -> Data {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys]

@@ -1,3 +1,5 @@
+import Glibc
+
 /// One request, as the web server described it (FastCGI 1.0, section 6.2, and RFC 3875 for the names of the parameters).
 public struct Request: Sendable {
   public let method: String
@@ -31,12 +33,7 @@ struct Parameters: Sendable {
     bytes.reserveCapacity(1024)
     var next = environment
     while let entry = next.pointee {
-      var character = entry
-      while character.pointee != 0 {
-        bytes.append(UInt8(bitPattern: character.pointee))
-        character += 1
-      }
-      bytes.append(0)
+      bytes.append(contentsOf: UnsafeRawBufferPointer(start: entry, count: strlen(entry) + 1))
       next += 1
     }
     self.bytes = bytes

@@ -31,7 +31,8 @@ public enum Service {
   private static func serve(_ definition: any ServiceDefinition.Type) async {
     var stopping: UnsafeContinuation<Void, Never>?
     var stopRequested = false
-    Loop.shared.onSignals([SIGTERM, SIGINT, SIGUSR1]) { _ in
+    // All that ask a process to end: multiwatch 1.0 sends its children QUIT where it was told to send TERM.
+    Loop.shared.onSignals([SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2]) { _ in
       stopRequested = true
       stopping?.resume()
       stopping = nil

@@ -16,6 +16,12 @@ let package = Package(
   name: "chatty",
   products: [
     .executable(name: "chatty-auth", targets: ["AuthService"]),
+    .executable(name: "chatty-posts", targets: ["PostService"]),
+    .executable(name: "chatty-feed", targets: ["FeedService"]),
+    .executable(name: "chatty-admin", targets: ["AdminService"]),
+    .executable(name: "chatty-recommendations", targets: ["RecommendationService"]),
+    .executable(name: "chatty-worker", targets: ["Worker"]),
+    .executable(name: "chatty", targets: ["Operator"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
@@ -43,5 +49,17 @@ let package = Package(
       ], swiftSettings: strict),
 
     service("AuthService", ["Passwords", .product(name: "Crypto", package: "swift-crypto")]),
+    service("PostService"),
+    service("FeedService"),
+    service("AdminService"),
+    service("RecommendationService"),
+    .executableTarget(name: "Worker", dependencies: ["ServiceKit", "Mail"], swiftSettings: strict),
+    .executableTarget(
+      name: "Operator",
+      dependencies: ["ServiceKit", "Passwords", .product(name: "ArgumentParser", package: "swift-argument-parser")], swiftSettings: strict),
+
+    tests("Passwords", ["Passwords"]),
+    tests("Mail", ["Mail"]),
+    tests("ServiceKit", ["ServiceKit", .product(name: "Crypto", package: "swift-crypto")]),
   ]
 )

@@ -33,7 +33,7 @@ CREATE TABLE sessions (
   ip           text,
   user_agent   text
 );
-CREATE INDEX sessions_user_id ON sessions (user_id);
+CREATE INDEX sessions_user_id ON sessions (user_id, id);
 
 -- The sessions whose access tokens count. Every statement that runs for a caller asks here, so the end of a session, a block and
 -- a change of role act on the next request. A service reads this view and neither of its tables' secrets.

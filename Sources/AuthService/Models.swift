@@ -45,9 +45,8 @@ struct User: Encodable, RowDecodable {
   let followers: Int64
   let following: Int64
 
-  /// Of `users u` left-joined with `author_stats a`: who has neither written nor followed may have no row there.
-  static let columns: Query =
-    "u.id, u.username, u.created_at, coalesce(a.posts, 0), coalesce(a.followers, 0), coalesce(a.following, 0)"
+  /// Of `users u` joined with `author_stats a`.
+  static let columns: Query = "u.id, u.username, u.created_at, a.posts, a.followers, a.following"
 
   init(row: inout RowReader) throws(PostgresError) {
     id = try row.next()

@@ -18,8 +18,6 @@ extension AuthService {
           INSERT INTO users (username, email, hashed_password) VALUES (\(username), \(email), \(hashedPassword))
           ON CONFLICT DO NOTHING
           RETURNING id, username, email
-        ), stats AS (
-          INSERT INTO author_stats (user_id) SELECT id FROM account ON CONFLICT DO NOTHING
         ), link AS (
           INSERT INTO email_tokens (token_hash, user_id, purpose, expires_at)
           SELECT \(link.hash), id, 'verify', now() + interval '2 days' FROM account
@@ -67,12 +65,12 @@ extension AuthService {
     ///
     /// - Returns: its id; nil if the account was blocked or its password changed since the credentials were read.
     static func beginSession(
-      of account: Credentials, refresh: SecretToken, ip: String, userAgent: String?, on database: Database
+      of account: Credentials, refresh: SecretToken, ip: String, userAgent: String, on database: Database
     ) async throws(APIError) -> Int64? {
       try await database.writeOne(
         """
         INSERT INTO sessions (user_id, refresh_hash, expires_at, ip, user_agent)
-        SELECT id, \(refresh.hash), now() + interval '30 days', \(ip), \(userAgent) FROM users
+        SELECT id, \(refresh.hash), now() + interval '30 days', \(ip), left(\(userAgent), 400) FROM users
         WHERE id = \(account.userID) AND is_active AND hashed_password = \(account.hashedPassword)
         RETURNING id
         """, as: Int64.self)
@@ -92,13 +90,13 @@ extension AuthService {
       try await database.readOne(
         """
         WITH caller AS (\(caller.session))
-        SELECT \(OwnUser.columns) FROM caller JOIN users u ON u.id = caller.user_id LEFT JOIN author_stats a ON a.user_id = u.id
+        SELECT \(OwnUser.columns) FROM caller JOIN users u ON u.id = caller.user_id JOIN author_stats a ON a.user_id = u.id
         """, as: OwnUser.self)
     }
 
     static func user(_ id: Int64, on database: Database) async throws(APIError) -> User? {
       try await database.readOne(
-        "SELECT \(User.columns) FROM users u LEFT JOIN author_stats a ON a.user_id = u.id WHERE u.id = \(id)",
+        "SELECT \(User.columns) FROM users u JOIN author_stats a ON a.user_id = u.id WHERE u.id = \(id)",
         as: User.self)
     }
   }

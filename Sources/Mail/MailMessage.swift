@@ -106,14 +106,15 @@ struct HeaderWriter {
     "\"" + text.map { $0 == "\"" || $0 == "\\" ? "\\\($0)" : String($0) }.joined() + "\""
   }
 
-  /// RFC 2047: at most 75 bytes a word, so at most 45 bytes of text, cut between characters. Line ends and other control
-  /// characters become blanks: nothing in a text can begin another header.
+  /// RFC 2047: a line with an encoded word has at most 76 bytes, the field's name included, which leaves 39 bytes of text a
+  /// word, cut between characters. Line ends and other control characters become blanks: nothing in a text can begin another
+  /// header.
   private static func encodedWords(_ text: String) -> [String] {
     var words: [String] = []
     var chunk: [UInt8] = []
     for scalar in text.unicodeScalars {
       let bytes = Array(String(scalar.properties.generalCategory == .control ? " " : scalar).utf8)
-      if chunk.count + bytes.count > 45 {
+      if chunk.count + bytes.count > 39 {
         words.append(encodedWord(chunk))
         chunk = []
       }

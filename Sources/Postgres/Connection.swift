@@ -335,49 +335,8 @@ struct ConnectionEvents {
   var notified: @Worker (_ channel: String) -> Void
 }
 
-/// A statement on its way, and who waits for it.
-@Worker
-final class Statement {
-  let query: Query
-  /// A read: it may be sent again on another connection.
-  let isRepeatable: Bool
-  let complete: @Worker (consuming Outcome) -> Void
-  var wasRetried = false
-  /// The result that comes next is the one of its preparation.
-  var preparing = false
-  var sentAt = Instant.now
-
-  init(_ query: Query, isRepeatable: Bool, complete: @escaping @Worker (consuming Outcome) -> Void) {
-    self.query = query
-    self.isRepeatable = isRepeatable
-    self.complete = complete
-  }
-}
-
-enum Outcome: ~Copyable {
-  case rows(ResultSet)
-  case failure(PostgresError)
-}
-
 extension PostgresError {
   fileprivate var isStalePlan: Bool {
     sqlState == .invalidStatementName || (sqlState == .featureNotSupported && message.contains("cached plan"))
   }
-}
-
-/// Owns a `PGconn`.
-private struct Handle: ~Copyable {
-  let pointer: OpaquePointer
-
-  init?(connecting settings: ConnectionSettings) {
-    let pairs = settings.parameters
-    let keywords = CStringArray(pairs.map(\.0))
-    let values = CStringArray(pairs.map(\.1))
-    guard let pointer = PQconnectStartParams(keywords.pointer, values.pointer, 1) else { return nil }
-    self.pointer = pointer
-  }
-  deinit { PQfinish(pointer) }
-
-  var descriptor: Int32 { PQsocket(pointer) }
-  var errorMessage: String { String(cString: PQerrorMessage(pointer)) }
 }

@@ -49,7 +49,9 @@ enum Queries {
   /// The next attempt comes after 10 s, 20 s, 40 s, … and at most an hour; a mail that is a day old gets none.
   ///
   /// - Returns: whether the mail is dead now: only `chatty outbox retry` brings it back.
-  static func failed(_ claim: Claim, because error: String, finally: Bool, on database: PostgresClient) async throws(PostgresError) -> Bool {
+  static func failed(
+    _ claim: Claim, because error: String, finally: Bool, on database: PostgresClient
+  ) async throws(PostgresError) -> Bool {
     try await database.writeOne(
       """
       UPDATE outbox SET

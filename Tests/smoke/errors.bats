@@ -147,14 +147,14 @@ EOF_ROUTES
 }
 
 @test "HEAD answers as GET does, without the body" {
-  local path code type link
+  local path got type link
   appoint bob admin
   for path in /posts '/posts?limit=1' "/posts/$ADAS_POST" "/posts/$ADAS_POST/comments" "/auth/users/$(id_of ada)" /auth/me \
     /auth/.well-known/jwks.json /feed /admin/stats /recommendations /posts/9223372036854775807 /posts/0 /nowhere; do
     as bob get "$path"
-    code=$CODE type=$(header Content-Type) link=$(header Link)
+    got=$CODE type=$(header Content-Type) link=$(header Link)
     as bob head_of "$path"
-    expect "$code"
+    expect "$got"
     equal "$(header Content-Type)" "$type" 'Content-Type'
     equal "$(header Link)" "$link" Link
   done
@@ -211,9 +211,9 @@ EOF_ROUTES
 # -- Bodies -----------------------------------------------------------------------------------------------------------
 
 @test "422 for a body that is not JSON" {
-  local body
-  for body in '{' '{"title": }' "{'title': 'x'}" '{"title": "x"} {}' '{"title": "x",}' 'title=x' '{"title": "\x"}' '{"title": "unclosed}' NaN; do
-    as ada post /posts "$body"
+  local text
+  for text in '{' '{"title": }' "{'title': 'x'}" '{"title": "x"} {}' '{"title": "x",}' 'title=x' '{"title": "\x"}' '{"title": "unclosed}' NaN; do
+    as ada post /posts "$text"
     expect 422 '.detail | length == 1' '.detail[0] | .type == "json_invalid" and .loc[0] == "body"'
   done
 }
@@ -227,9 +227,9 @@ EOF_ROUTES
 }
 
 @test "422 for JSON that is not an object, and for no body at all" {
-  local body
-  for body in '[]' '"title"' null 17 true '[{"title": "x", "content": "x"}]'; do
-    as ada post /posts "$body"
+  local text
+  for text in '[]' '"title"' null 17 true '[{"title": "x", "content": "x"}]'; do
+    as ada post /posts "$text"
     expect 422 '.detail | length == 1' '.detail[0].loc[0] == "body"'
   done
   as ada post /posts '' --header 'Content-Type: application/json'

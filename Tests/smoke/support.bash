@@ -56,6 +56,14 @@ raw() {
   HEADERS=$(sed '/^$/q' <<<"$answer") BODY=$(sed '1,/^$/d' <<<"$answer")
 }
 
+# ops PATH: a page of the operations listener; CODE and BODY as from call; its pages are not all JSON.
+ops() {
+  local answer=${BATS_TEST_TMPDIR:-$BATS_FILE_TMPDIR}/answer
+  CODE=$(curl --silent --output "$answer.body" --write-out '%{http_code}' --max-time 20 "${CHATTY_TEST_OPS_URL:?}$1")
+  BODY=$(<"$answer.body") HEADERS=
+  REQUEST="GET $1 of the operations listener"
+}
+
 get() { call GET "$1" "" "${@:2}"; }
 head_of() { call HEAD "$1" "" "${@:2}"; }
 delete() { call DELETE "$@"; }

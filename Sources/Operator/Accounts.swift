@@ -1,0 +1,113 @@
+// The operator's statements about accounts.
+
+import EventLoop
+import Postgres
+
+struct Account: RowDecodable, CustomStringConvertible {
+  let id: Int64
+  let username: String
+  let email: String
+  let role: String
+  let createdAt: Timestamp
+  let verifiedAt: Timestamp?
+  let blockedAt: Timestamp?
+  let sessions: Int64
+
+  /// Of `users u`.
+  static let columns: Query =
+    """
+    u.id, u.username, u.email, u.role, u.created_at, u.verified_at, u.blocked_at, \
+    (SELECT count(*) FROM sessions s WHERE s.user_id = u.id AND s.ended_at IS NULL AND s.expires_at > now())
+    """
+
+  init(row: inout RowReader) throws(PostgresError) {
+    id = try row.next()
+    username = try row.next()
+    email = try row.next()
+    role = try row.next()
+    createdAt = try row.next()
+    verifiedAt = try row.next()
+    blockedAt = try row.next()
+    sessions = try row.next()
+  }
+
+  var description: String {
+    """
+    id        \(id)
+    username  \(username)
+    email     \(email)
+    role      \(role)
+    created   \(createdAt)
+    verified  \(verifiedAt?.description ?? "no")
+    blocked   \(blockedAt?.description ?? "no")
+    sessions  \(sessions)
+    """
+  }
+}
+
+@Worker
+enum Accounts {
+  /// Exactly one of `name`, a username or e-mail address, and `id` is given.
+  static func find(_ name: String?, id: Int64?, on database: PostgresClient) async throws(PostgresError) -> Account? {
+    try await database.readOne(
+      """
+      SELECT \(Account.columns) FROM users u
+      WHERE u.id = \(id) OR lower(u.username) = lower(\(name)) OR lower(u.email) = lower(\(name))
+      """, as: Account.self)
+  }
+
+  /// - Returns: the new account's id; nil if one of its names is taken.
+  static func create(
+    _ username: String, _ email: String, _ hashedPassword: String, _ role: Role, on database: PostgresClient
+  ) async throws(PostgresError) -> Int64? {
+    try await database.writeOne(
+      """
+      INSERT INTO users (username, email, hashed_password, role, verified_at)
+      VALUES (\(username), \(email), \(hashedPassword), \(role.rawValue), now())
+      ON CONFLICT DO NOTHING
+      RETURNING id
+      """, as: Int64.self)
+  }
+
+  static func verify(_ id: Int64, on database: PostgresClient) async throws(PostgresError) {
+    try await database.execute("UPDATE users SET verified_at = now() WHERE id = \(id) AND verified_at IS NULL")
+  }
+
+  /// Moderation is an insert, for an operator too: a trigger carries it out, and the row is its record. It has no actor, which
+  /// the database takes from chatty_operator alone.
+  ///
+  /// - Returns: what came of it: `applied`, or `missing` if the account is gone.
+  static func moderate(
+    _ id: Int64, _ action: Moderation, because reason: String?, on database: PostgresClient
+  ) async throws(PostgresError) -> String? {
+    try await database.writeOne(
+      """
+      INSERT INTO moderation_actions (action, target_id, role, reason)
+      VALUES (\(action.name), \(id), \(action.role?.rawValue), \(reason))
+      RETURNING outcome
+      """, as: String.self)
+  }
+}
+
+enum Role: String, CaseIterable, Sendable {
+  case user, moderator, admin
+}
+
+/// What an operator does to an account, by the names of `moderation_actions`.
+enum Moderation: Sendable {
+  case block
+  case unblock
+  case setRole(Role)
+
+  var name: String {
+    switch self {
+    case .block: "block_user"
+    case .unblock: "unblock_user"
+    case .setRole: "set_role"
+    }
+  }
+
+  var role: Role? {
+    if case .setRole(let role) = self { role } else { nil }
+  }
+}

@@ -1,0 +1,1 @@
+Chatty.main()

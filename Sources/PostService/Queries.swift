@@ -1,0 +1,160 @@
+// chatty-posts' statements.
+//
+// A like or a comment is counted by the statement that adds it, once it has locked the post: the order in which everybody takes
+// locks is in sql/0004_counters.sql. What removes rows is counted by triggers.
+
+import ServiceKit
+
+extension PostService {
+  @Worker
+  enum Queries {
+    // MARK: Posts
+
+    /// Newest first.
+    ///
+    /// - Parameter author: whose posts; nil for everybody's.
+    static func list(
+      _ page: Page, by author: Int64?, for reader: Caller, on database: Database
+    ) async throws(APIError) -> [Post] {
+      let isTheirs: Query = author.map { "AND p.user_id = \($0)" } ?? ""
+      return try await database.read(
+        """
+        SELECT \(Post.columns(for: reader)) FROM \(Post.visible)
+        WHERE p.id < \(page.before) \(isTheirs)
+        ORDER BY p.id DESC
+        LIMIT \(page.fetch)
+        """, as: Post.self)
+    }
+
+    /// nil if there is none, or if its author is blocked.
+    static func post(_ id: Int64, for reader: Caller, on database: Database) async throws(APIError) -> Post? {
+      try await database.readOne(
+        "SELECT \(Post.columns(for: reader)) FROM \(Post.visible) WHERE p.id = \(id)", as: Post.self)
+    }
+
+    /// The id of a post's author; nil if there is no such post, or if its author is blocked.
+    static func author(of post: Int64, on database: Database) async throws(APIError) -> Int64? {
+      try await database.readOne("SELECT p.user_id FROM \(Post.visible) WHERE p.id = \(post)", as: Int64.self)
+    }
+
+    /// nil if the session does not stand.
+    static func create(
+      title: String, content: String, by caller: Caller, on database: Database
+    ) async throws(APIError) -> Post? {
+      try await database.writeOne(
+        """
+        WITH caller AS (\(caller.session)),
+        added AS (
+          INSERT INTO posts (user_id, title, content) SELECT user_id, \(title), \(content) FROM caller
+          RETURNING *
+        )
+        SELECT \(Post.columnsWhenAdded) FROM added p JOIN caller u ON u.user_id = p.user_id
+        """, as: Post.self)
+    }
+
+    /// Changes what is given and leaves what is nil.
+    ///
+    /// - Returns: the post as it is now; nil, and nothing has changed, if it is not the caller's.
+    static func update(
+      _ id: Int64, title: String?, content: String?, by caller: Caller, on database: Database
+    ) async throws(APIError) -> Post? {
+      try await database.writeOne(
+        """
+        WITH caller AS (\(caller.session)),
+        changed AS (
+          UPDATE posts SET
+            title = coalesce(\(title), title),
+            content = coalesce(\(content), content),
+            updated_at = CASE WHEN \(title != nil || content != nil) THEN now() ELSE updated_at END
+          FROM caller WHERE posts.id = \(id) AND posts.user_id = caller.user_id
+          RETURNING posts.*
+        )
+        SELECT \(Post.columns(for: caller))
+        FROM changed p JOIN caller u ON u.user_id = p.user_id JOIN post_stats s ON s.post_id = p.id
+        """, as: Post.self)
+    }
+
+    /// Deletes a post with its comments and likes. False, and nothing has changed, if it is not the caller's.
+    static func delete(_ id: Int64, by caller: Caller, on database: Database) async throws(APIError) -> Bool {
+      try await database.writeOne(
+        """
+        WITH caller AS (\(caller.session))
+        DELETE FROM posts USING caller WHERE posts.id = \(id) AND posts.user_id = caller.user_id
+        RETURNING posts.id
+        """, as: Int64.self) != nil
+    }
+
+    // MARK: Comments
+
+    /// nil, and nothing has changed, if there is no such post or the session does not stand.
+    static func comment(
+      on post: Int64, content: String, by caller: Caller, on database: Database
+    ) async throws(APIError) -> Comment? {
+      try await database.writeOne(
+        """
+        WITH caller AS (\(caller.session)),
+        post AS (\(locked(post))),
+        added AS (
+          INSERT INTO comments (post_id, user_id, content) SELECT post.id, caller.user_id, \(content) FROM post, caller
+          RETURNING *
+        ),
+        counted AS (
+          UPDATE post_stats s SET comments = s.comments + 1 FROM added WHERE s.post_id = added.post_id
+        )
+        SELECT \(Comment.columns) FROM added c JOIN caller u ON u.user_id = c.user_id
+        """, as: Comment.self)
+    }
+
+    /// Oldest first, without those of blocked users. Empty also if there is no such post.
+    static func comments(of post: Int64, _ page: Page, on database: Database) async throws(APIError) -> [Comment] {
+      try await database.read(
+        """
+        SELECT \(Comment.columns)
+        FROM posts p JOIN users author ON author.id = p.user_id AND author.blocked_at IS NULL
+        JOIN comments c ON c.post_id = p.id
+        JOIN users u ON u.id = c.user_id AND u.blocked_at IS NULL
+        WHERE p.id = \(post) AND c.id > \(page.after)
+        ORDER BY c.id
+        LIMIT \(page.fetch)
+        """, as: Comment.self)
+    }
+
+    // MARK: Likes
+
+    /// Likes a post, if the caller does not yet. False if there is no such post or the session does not stand.
+    static func like(_ post: Int64, by caller: Caller, on database: Database) async throws(APIError) -> Bool {
+      try await database.writeOne(
+        """
+        WITH caller AS (\(caller.session)),
+        post AS (\(locked(post))),
+        added AS (
+          INSERT INTO likes (user_id, post_id) SELECT caller.user_id, post.id FROM caller, post
+          ON CONFLICT DO NOTHING
+          RETURNING post_id
+        ),
+        counted AS (
+          UPDATE post_stats s SET likes = s.likes + 1 FROM added WHERE s.post_id = added.post_id
+        )
+        SELECT post.id FROM post, caller
+        """, as: Int64.self) != nil
+    }
+
+    /// False if the caller does not like the post, or if the session does not stand.
+    static func unlike(_ post: Int64, by caller: Caller, on database: Database) async throws(APIError) -> Bool {
+      try await database.writeOne(
+        """
+        WITH caller AS (\(caller.session))
+        DELETE FROM likes USING caller WHERE likes.user_id = caller.user_id AND likes.post_id = \(post)
+        RETURNING likes.post_id
+        """, as: Int64.self) != nil
+    }
+
+    /// A post that may be seen, kept from being deleted until the transaction ends.
+    private static func locked(_ post: Int64) -> Query {
+      """
+      SELECT p.id FROM posts p JOIN users u ON u.id = p.user_id AND u.blocked_at IS NULL WHERE p.id = \(post)
+      FOR KEY SHARE OF p
+      """
+    }
+  }
+}

@@ -1,0 +1,19 @@
+// What chatty-posts answers: posts, their comments and their likes.
+
+import ServiceKit
+
+enum PostService: ServiceDefinition {
+  static let name = "posts"
+
+  static let routes: [Route] = [
+    .get("/posts", list, caller: .optional),
+    .post("/posts", create, caller: .user),
+    .get("/posts/{post_id}", show, caller: .optional),
+    .patch("/posts/{post_id}", update, caller: .user),
+    .delete("/posts/{post_id}", delete, caller: .user),
+    .post("/posts/{post_id}/comments", comment, caller: .user),
+    .get("/posts/{post_id}/comments", listComments),
+    .post("/posts/{post_id}/likes", like, caller: .user),
+    .delete("/posts/{post_id}/likes", unlike, caller: .user),
+  ]
+}

@@ -1,0 +1,3 @@
+import ServiceKit
+
+Service.run(PostService.self)

@@ -1,0 +1,78 @@
+// A post as the API shows it. Several services answer with posts, and none imports another: the shape and the SQL that it is read
+// with are here, once.
+
+import Postgres
+
+/// A post, as everybody may see it.
+public struct Post: Encodable, RowDecodable {
+  public let id: Int64
+  let title: String
+  let content: String
+  let imageFilename: String?
+  let imageURL: String?
+  let thumbnailURL: String?
+  let userID: Int64
+  let username: String
+  let createdAt: Timestamp
+  let updatedAt: Timestamp?
+  let likes: Int64
+  let comments: Int64
+  let isLikedByReader: Bool
+
+  /// Where posts are read from: `posts p`, with its author `u` and its counters `s`. A blocked author's posts are not among them.
+  ///
+  /// For `FROM \(Post.visible) WHERE p.id = …`, and in parentheses for a join.
+  public static let visible: Query = """
+    posts p JOIN users u ON u.id = p.user_id AND u.blocked_at IS NULL JOIN post_stats s ON s.post_id = p.id
+    """
+
+  /// The columns of a post, of `visible` or of the same aliases.
+  ///
+  /// - Parameter reader: who asks; they learn whether they like it.
+  public static func columns(for reader: Caller) -> Query {
+    """
+    \(ownColumns), s.likes, s.comments, \
+    EXISTS (SELECT FROM likes l WHERE l.user_id = \(reader.userID) AND l.post_id = p.id)
+    """
+  }
+
+  /// The columns of a post `p` that its author `u` adds in the same statement, which does not see its counters yet.
+  public static let columnsWhenAdded: Query = "\(ownColumns), 0, 0, false"
+
+  private static let ownColumns: Query = """
+    p.id, p.title, p.content, p.image_filename, p.image_key, p.user_id, u.username, p.created_at, p.updated_at
+    """
+
+  public init(row: inout RowReader) throws(PostgresError) {
+    id = try row.next()
+    title = try row.next()
+    content = try row.next()
+    imageFilename = try row.next()
+    let imageKey: String? = try row.next()
+    imageURL = imageKey.map { "/media/\($0)" }
+    thumbnailURL = imageKey.map { "/media/thumbnails/\($0)" }
+    userID = try row.next()
+    username = try row.next()
+    createdAt = try row.next()
+    updatedAt = try row.next()
+    likes = try row.next()
+    comments = try row.next()
+    isLikedByReader = try row.next()
+  }
+
+  private enum CodingKeys: String, CodingKey {
+    case id
+    case title
+    case content
+    case imageFilename = "image_filename"
+    case imageURL = "image_url"
+    case thumbnailURL = "thumbnail_url"
+    case userID = "user_id"
+    case username
+    case createdAt = "created_at"
+    case updatedAt = "updated_at"
+    case likes = "like_count"
+    case comments = "comment_count"
+    case isLikedByReader = "liked_by_me"
+  }
+}

@@ -1,0 +1,71 @@
+import Passwords
+import Testing
+
+@Suite("password hashes")
+struct PasswordHasherTests {
+  let hasher = PasswordHasher(cost: 10)
+
+  @Test("a new hash is $2b$ of the cost that is set, and salted")
+  func format() throws {
+    let hash = try hasher.hash("correct horse")
+    #expect(hash.hasPrefix("$2b$10$") && hash.utf8.count == 60)
+    #expect(try hasher.hash("correct horse") != hash)
+  }
+
+  @Test("a password matches its own hash alone")
+  func verify() throws {
+    let hash = try hasher.hash("correct hörse")
+    #expect(hasher.verify("correct hörse", against: hash))
+    for wrong in ["", "correct horse", "correct hörse ", "Correct hörse"] { #expect(!hasher.verify(wrong, against: hash)) }
+  }
+
+  @Test(
+    "hashes that another program has made match, in every format of crypt(5)",
+    arguments: [
+      "$2b$04$z1VfGfQiR0I8sbYqzH6JPeWVKdEnMfomdVMcSn/Hi0Mxmfm.q08BC",
+      "$2a$04$6bMv/ABiF5t/UC5lCk1qfOLwpchrIx/KOzpG6WGkfBNki6CsrJ3Hq",
+      "$6$rounds=1000$qFxPG0dzuTofBJEf$eLZmMFK0OVE8UtfwG1VAwdzaR1SVVUePMYqVCutRJESrd1/cZK0eGyzM4X/oKL1eGPlyePSudLGYrf/JscQ3j0",
+      "$5$rounds=1000$K8O/geFSMVn1xtKe$c2w.3plFk9JqdELvrklOGcSwHZMLuGtYX5bbxhbtt5B",
+      "$1$G2/xkWoY$SNskgQQ/IgbIonKIrSGKR1",
+    ])
+  func foreign(hash: String) {
+    #expect(hasher.verify("correct horse battery", against: hash))
+    #expect(!hasher.verify("correct horse batterz", against: hash))
+  }
+
+  @Test("all 72 bytes count, and 73 are refused instead of cut")
+  func limit() throws {
+    let longest = String(repeating: "€", count: 24)
+    let hash = try hasher.hash(longest)
+    #expect(hasher.verify(longest, against: hash))
+    #expect(!hasher.verify(longest + "x", against: hash))
+    #expect(!hasher.verify(String(longest.dropLast()), against: hash))
+    #expect(throws: PasswordError.unusable) { try hasher.hash(longest + "x") }
+  }
+
+  @Test("a NUL ends no password")
+  func nul() throws {
+    #expect(throws: PasswordError.unusable) { try hasher.hash("sevenand\0more") }
+    #expect(!hasher.verify("sevenand\0more", against: try hasher.hash("sevenand")))
+  }
+
+  @Test(
+    "what is no hash matches nothing, itself included", arguments: ["", "*0", "*1", "!", "x", "$2b$", "$2b$12$", "$9$abc", "correct horse"])
+  func noHash(hash: String) {
+    #expect(!hasher.verify("correct horse", against: hash))
+    #expect(!hasher.verify(hash, against: hash))
+    #expect(!hasher.verify("", against: hash))
+  }
+
+  @Test("an unknown account costs the time of a wrong password")
+  func time() throws {
+    let hash = try hasher.hash("correct horse")
+    let clock = ContinuousClock()
+    func fastest(_ work: () -> Void) -> Duration { (0..<5).map { _ in clock.measure(work) }.min() ?? .zero }
+    let known = fastest { _ = hasher.verify("wrong", against: hash) }
+    for other in [nil, "*0"] {
+      let unknown = fastest { _ = hasher.verify("wrong", against: other) }
+      #expect(unknown > known * 0.7 && unknown < known * 1.4, "\(known) and \(unknown)")
+    }
+  }
+}

@@ -1,0 +1,138 @@
+#!/usr/bin/env bats
+# The operator's command line, on the running stack.
+
+load support
+
+setup_file() {
+  member ada
+}
+
+chatty() { "$BATS_TEST_DIRNAME/../../deploy/chatty" "$@"; }
+
+# refuses TEXT ARGUMENT…: chatty with these arguments fails and says so.
+refuses() {
+  local text=$1
+  shift
+  run chatty "$@"
+  [[ $status != 0 && $output == *"$text"* ]] || wrong "chatty $*: status $status, $output"
+}
+
+# -- Users ------------------------------------------------------------------------------------------------------------
+
+@test "an account that the operator makes can log in at once" {
+  chatty user create "$(full_name made)" "$(email_of made)" --role moderator <<<"$PASSWORD"
+  log_in made
+  as made get /auth/me
+  expect 200 '.role == "moderator" and .is_active == true and .post_count == 0'
+}
+
+@test "an account with a taken name, a flawed one or a password too short or too long is not made" {
+  local count
+  count=$(sql "SELECT count(*) FROM users")
+  refuses 'taken' user create "$(full_name ada)" "other-$(email_of ada)" <<<"$PASSWORD"
+  refuses 'taken' user create "other$(full_name ada)" "$(email_of ada)" <<<"$PASSWORD"
+  refuses 'username' user create 'a b' "$(email_of new)" <<<"$PASSWORD"
+  refuses '@' user create "$(full_name new)" nobody <<<"$PASSWORD"
+  refuses 'password' user create "$(full_name new)" "$(email_of new)" <<<'short'
+  refuses 'password' user create "$(full_name new)" "$(email_of new)" <<<"$(letters 73)"
+  refuses 'password' user create "$(full_name new)" "$(email_of new)" </dev/null
+  equal "$(sql "SELECT count(*) FROM users")" "$count"
+}
+
+@test "a user is shown by name, address or id, in any case, and never their hash" {
+  local name
+  for name in "$(full_name ada)" "$(full_name ada | tr "[:lower:]" "[:upper:]")" "$(email_of ada)" "--id=$(id_of ada)"; do
+    run chatty user show "$name"
+    [[ $status == 0 && $output == *"$(email_of ada)"* && $output != *\$2b\$* ]] || wrong "$output"
+  done
+  refuses 'no such user' user show "$(full_name nobody)"
+}
+
+@test "a name of digits is not taken for an id" {
+  refuses 'no such user' user show "$(id_of ada)000000"
+  sql "INSERT INTO users (username, email, hashed_password) VALUES ('$(id_of ada)000000', 'x$(email_of ada)', 'x')"
+  chatty user verify "$(id_of ada)000000"
+  refuses 'no such user' user show --id "$(id_of ada)000000"
+}
+
+@test "a block by the operator acts at once, is recorded, and can be taken back, for an admin too" {
+  member chief
+  appoint chief admin
+  chatty user block "$(full_name chief)" --reason 'Lost a key'
+  as chief get /auth/me
+  expect_unauthenticated
+  equal "$(sql "SELECT action, actor_id IS NULL, target, reason, outcome FROM moderation_actions WHERE target_id = $(id_of chief)")" \
+    "block_user|t|$(full_name chief)|Lost a key|applied"
+  chatty user unblock "$(full_name chief)"
+  as chief get /auth/me
+  expect 200 '.role == "admin"'
+}
+
+@test "roles are given and taken" {
+  local role
+  for role in moderator admin user; do
+    chatty user promote --id "$(id_of ada)" --role "$role"
+    as ada get /auth/me
+    expect 200 ".role == \"$role\""
+  done
+  refuses 'role' user promote "$(full_name ada)" --role emperor
+}
+
+@test "an address can be taken for confirmed without a mail" {
+  register unmailed
+  chatty user verify "$(email_of unmailed)"
+  log_in unmailed
+}
+
+# -- Keys -------------------------------------------------------------------------------------------------------------
+
+@test "a key is rotated without anybody being logged out" {
+  local before
+  before=$(jq -r '.keys[0].kid' "$CHATTY_HOME/keys/jwks.json")
+  chatty keys rotate
+  get /auth/.well-known/jwks.json
+  expect 200 ".keys[0].kid != \"$before\" and (.keys | any(.kid == \"$before\"))"
+  as ada get /auth/me
+  expect 200
+  log_in ada
+  as ada get /auth/me
+  expect 200
+  as ada get /feed
+  expect 200
+  equal "$(cut -d. -f1 <"$BATS_FILE_TMPDIR/ada.token" | basenc --base64url --decode 2>/dev/null | jq -r .kid)" \
+    "$(jq -r '.keys[0].kid' "$CHATTY_HOME/keys/jwks.json")"
+  equal "$(stat -c %a "$CHATTY_HOME/keys/private.pem")" 600
+}
+
+# -- Outbox -----------------------------------------------------------------------------------------------------------
+
+@test "a mail that was given up is listed without its link, and sent when it is tried again" {
+  local row
+  row=$(sql "INSERT INTO outbox (kind, payload, attempts, last_error, dead_at)
+    VALUES ('mail', jsonb_build_object('template', 'verify', 'to', '$(email_of ada)', 'username', '$(full_name ada)', 'user_id', $(id_of ada), 'token', 'a_secret'), 9, 'no way', now())
+    RETURNING id")
+  run chatty outbox list --dead
+  [[ $status == 0 && $output == *"$row  mail"*'no way'* && $output != *a_secret* ]] || wrong "$output"
+  chatty outbox retry "$row"
+  [[ $(link_for ada) == *token=a_secret ]] || wrong 'another link'
+  refuses "$row" outbox retry "$row"
+}
+
+# -- Everything -------------------------------------------------------------------------------------------------------
+
+@test "wrong counters are counted again" {
+  new_post ada
+  as ada post "/posts/$POST/likes"
+  expect 200
+  sql "UPDATE post_stats SET likes = 70, comments = 7 WHERE post_id = $POST"
+  sql "UPDATE author_stats SET posts = 70, followers = 7, following = 7, last_post_id = NULL WHERE user_id = $(id_of ada)"
+  chatty recount
+  get "/posts/$POST"
+  expect 200 '.like_count == 1 and .comment_count == 0'
+  equal "$(sql "SELECT posts, followers, following, last_post_id FROM author_stats WHERE user_id = $(id_of ada)")" "1|0|0|$POST"
+}
+
+@test "the check says that a running stack is well" {
+  run chatty check
+  [[ $status == 0 && $output != *failed* && $output == *recommendations.sock* ]] || wrong "$output"
+}

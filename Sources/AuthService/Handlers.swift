@@ -81,7 +81,7 @@ extension AuthService {
       return try PasswordHasher(cost: context.settings.passwordCost).hash(password)
     } catch {
       context.logger.error("cannot hash a password: \(error)")
-      throw .internalError
+      throw .internalServerFailure
     }
   }
 
@@ -91,14 +91,14 @@ extension AuthService {
       return try signer.token(userID: userID, sessionID: sessionID)
     } catch {
       context.logger.error("cannot sign a token: \(error)")
-      throw .internalError
+      throw .internalServerFailure
     }
   }
 
   private static func tokens(_ context: Context) throws(APIError) -> TokenSigner {
     guard let signer else {
       context.logger.error("asked for a key before it was read")
-      throw .internalError
+      throw .internalServerFailure
     }
     return signer
   }

@@ -82,10 +82,11 @@ public final class Loop: SerialExecutor, TaskExecutor, @unchecked Sendable {
     watch(wakeup, .readable) { [self] _ in
       var count: UInt64 = 0
       read(wakeup, &count, MemoryLayout<UInt64>.size)
-      jobs.append(contentsOf: foreignJobs.withLock { waiting in
-        defer { waiting.removeAll() }
-        return waiting
-      })
+      jobs.append(
+        contentsOf: foreignJobs.withLock { waiting in
+          defer { waiting.removeAll() }
+          return waiting
+        })
     }
     var events = [epoll_event](repeating: epoll_event(), count: 128)
     while !stopped {

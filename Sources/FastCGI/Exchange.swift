@@ -17,6 +17,8 @@ final class Exchange {
   let descriptor: Int32
 
   private static let initialized = FCGX_Init()
+  /// FCGI_RESPONDER of FastCGI 1.0, section 8, which no header has.
+  private static let responderRole: Int32 = 1
 
   init(descriptor: Int32) {
     _ = Self.initialized
@@ -35,7 +37,7 @@ final class Exchange {
   func read(limit: Int) -> Request? {
     guard FCGX_Accept_r(request) == 0, let environment = request.pointee.envp else { return nil }
     let parameters = Parameters(copying: environment)
-    guard request.pointee.role == FCGI_RESPONDER else { return nil }
+    guard request.pointee.role == Self.responderRole else { return nil }
     var body: [UInt8] = []
     var isTooLarge = false
     if let announced = parameters["CONTENT_LENGTH"].flatMap({ Int($0) }), announced > 0 { body.reserveCapacity(min(announced, limit)) }
@@ -72,8 +74,6 @@ final class Exchange {
       FCGX_PutStr(start, Int32(buffer.count), request.pointee.out)
     }
   }
-
-  private let FCGI_RESPONDER: Int32 = 1
 }
 
 /// Owns libfcgi's record of a connection, and with it the descriptor.

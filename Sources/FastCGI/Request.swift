@@ -45,7 +45,8 @@ struct Parameters: Sendable {
         var start = 0
         while start < bytes.count {
           let end = bytes[start...].firstIndex(of: 0) ?? bytes.endIndex
-          if end - start > name.count, bytes[start + name.count] == UInt8(ascii: "="), bytes[start..<start + name.count].elementsEqual(name) {
+          if end - start > name.count, bytes[start + name.count] == UInt8(ascii: "="), bytes[start..<start + name.count].elementsEqual(name)
+          {
             let value = bytes[(start + name.count + 1)..<end]
             return value.isEmpty ? nil : String(decoding: value, as: UTF8.self)
           }

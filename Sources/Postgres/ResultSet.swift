@@ -26,22 +26,21 @@ struct ResultSet: ~Copyable {
 
   /// The error that a failed statement reports. Without an SQLSTATE it comes from libpq itself: the connection is gone.
   borrowing func error() -> PostgresError {
-    let message = field(PG_DIAG_MESSAGE_PRIMARY) ?? String(cString: PQresultErrorMessage(result))
-    guard let state = field(PG_DIAG_SQLSTATE) else { return PostgresError(.connectionLost, message) }
-    return PostgresError(.server(SQLState(rawValue: state)), message, constraint: field(PG_DIAG_CONSTRAINT_NAME))
+    let message = field(.primaryMessage) ?? String(cString: PQresultErrorMessage(result))
+    guard let state = field(.sqlState) else { return PostgresError(.connectionLost, message) }
+    return PostgresError(.server(SQLState(rawValue: state)), message, constraint: field(.constraintName))
   }
 
-  private borrowing func field(_ code: Int32) -> String? {
-    PQresultErrorField(result, code).map { String(cString: $0) }
+  private borrowing func field(_ field: Diagnostic) -> String? {
+    PQresultErrorField(result, Int32(field.rawValue.value)).map { String(cString: $0) }
   }
 }
 
-extension ResultSet {
-  // libpq's PG_DIAG_… are character constants, which Swift does not import.
-  private static func code(_ letter: Unicode.Scalar) -> Int32 { Int32(letter.value) }
-  private var PG_DIAG_SQLSTATE: Int32 { Self.code("C") }
-  private var PG_DIAG_MESSAGE_PRIMARY: Int32 { Self.code("M") }
-  private var PG_DIAG_CONSTRAINT_NAME: Int32 { Self.code("n") }
+/// The fields of an error report: libpq's PG_DIAG_… are character constants, which Swift does not import.
+private enum Diagnostic: Unicode.Scalar {
+  case sqlState = "C"
+  case primaryMessage = "M"
+  case constraintName = "n"
 }
 
 /// A type that can be made from the columns of one row, read in order.
@@ -104,12 +103,15 @@ extension UnsafeRawBufferPointer {
 
 extension Int64: PostgresDecodable {
   public init?(postgres bytes: UnsafeRawBufferPointer, type: UInt32) {
-    switch type {
-    case 20: guard let value = bytes.bigEndian(Int64.self) else { return nil }; self = value
-    case 23: guard let value = bytes.bigEndian(Int32.self) else { return nil }; self = Int64(value)
-    case 21: guard let value = bytes.bigEndian(Int16.self) else { return nil }; self = Int64(value)
-    default: return nil
-    }
+    let value: Int64? =
+      switch type {
+      case 20: bytes.bigEndian(Int64.self)
+      case 23: bytes.bigEndian(Int32.self).map(Int64.init)
+      case 21: bytes.bigEndian(Int16.self).map(Int64.init)
+      default: nil
+      }
+    guard let value else { return nil }
+    self = value
   }
 }
 extension Int: PostgresDecodable {

@@ -38,16 +38,17 @@ public struct APIError: Error, Sendable {
   public static let unsupportedMediaType = APIError(415, "Unsupported media type")
   /// 503: overloaded, or the database is away.
   public static let unavailable = APIError(503, "Service temporarily unavailable", headers: [("Retry-After", "1")])
-  public static let internalError = APIError(500, "Internal Server Error")
+  public static let internalServerFailure = APIError(500, "Internal Server Error")
 
   /// What a client is told when the database has refused or not answered.
   public init(_ cause: PostgresError) {
     switch cause.kind {
     case .unavailable, .connectionLost: self = .unavailable
-    case .server(.queryCanceled), .server(.lockNotAvailable), .server(.deadlockDetected), .server(.serializationFailure): self = .unavailable
+    case .server(.queryCanceled), .server(.lockNotAvailable): self = .unavailable
+    case .server(.deadlockDetected), .server(.serializationFailure): self = .unavailable
     // Class 53: out of connections, memory or disk.
     case .server(let state) where state.rawValue.hasPrefix("53"): self = .unavailable
-    case .server, .decoding: self = .internalError
+    case .server, .decoding: self = .internalServerFailure
     }
     self.cause = cause
   }

@@ -22,7 +22,8 @@ public final class Input {
 
   /// - Throws: 422 with every wrong field; before that 413 for a body that is too large, and 415 for one that is not JSON.
   public func validate() throws(APIError) {
-    if case .unread = bodyState {} else {
+    if case .unread = bodyState {
+    } else {
       if request.raw.bodyIsTooLarge { throw .tooLarge }
       if !request.hasJSONBody { throw .unsupportedMediaType }
     }

@@ -36,37 +36,6 @@ struct LoggedIn: Encodable {
   }
 }
 
-/// A user as everybody sees them.
-struct User: Encodable, RowDecodable {
-  let id: Int64
-  let username: String
-  let createdAt: Timestamp
-  let posts: Int64
-  let followers: Int64
-  let following: Int64
-
-  /// Of `users u` joined with `author_stats a`.
-  static let columns: Query = "u.id, u.username, u.created_at, a.posts, a.followers, a.following"
-
-  init(row: inout RowReader) throws(PostgresError) {
-    id = try row.next()
-    username = try row.next()
-    createdAt = try row.next()
-    posts = try row.next()
-    followers = try row.next()
-    following = try row.next()
-  }
-
-  private enum CodingKeys: String, CodingKey {
-    case id
-    case username
-    case createdAt = "created_at"
-    case posts = "post_count"
-    case followers = "follower_count"
-    case following = "following_count"
-  }
-}
-
 /// A user as they see themselves: the same members and a few more.
 struct OwnUser: Encodable, RowDecodable {
   let user: User

@@ -3,6 +3,7 @@
 // A like or a comment is counted by the statement that adds it, once it has locked the post: the order in which everybody takes
 // locks is in sql/0004_counters.sql. What removes rows is counted by triggers.
 
+import EventLoop
 import ServiceKit
 
 extension PostService {

@@ -1,7 +1,7 @@
 // The floor that the post service is measured against: GET /posts/{id} as a plain FastCGI program would do it.
 //
 // One thread, one request at a time: libfcgi's blocking FCGX_Accept_r, a blocking statement of libpq, an answer. The statement and
-// the JSON are those of the post service (Sources/PostService/Queries.swift). It is no part of Chatty and knows nothing of tokens:
+// the JSON are those of the post service (Sources/ServiceKit/Shapes/Post.swift). It is no part of Chatty and knows nothing of tokens:
 // everybody is anonymous.
 //
 // Environment: FLOOR_DATABASE, a connection string of libpq. Standard input is the listening socket, as spawn-fcgi leaves it.
@@ -15,10 +15,9 @@
 
 static const char *const query =
     "SELECT p.id, p.title, p.content, p.image_filename, p.image_key, p.user_id, u.username, p.created_at, p.updated_at, "
-    "coalesce(s.likes, 0), coalesce(s.comments, 0), "
-    "EXISTS (SELECT FROM likes l WHERE l.user_id = $2 AND l.post_id = p.id) "
-    "FROM posts p JOIN users u ON u.id = p.user_id LEFT JOIN post_stats s ON s.post_id = p.id "
-    "WHERE p.id = $1 AND u.blocked_at IS NULL";
+    "s.likes, s.comments, EXISTS (SELECT FROM likes l WHERE l.user_id = $2 AND l.post_id = p.id) "
+    "FROM posts p JOIN users u ON u.id = p.user_id AND u.blocked_at IS NULL JOIN post_stats s ON s.post_id = p.id "
+    "WHERE p.id = $1";
 
 enum { ID, TITLE, CONTENT, IMAGE_FILENAME, IMAGE_KEY, USER_ID, USERNAME, CREATED_AT, UPDATED_AT, LIKES, COMMENTS, LIKED_BY_ME };
 

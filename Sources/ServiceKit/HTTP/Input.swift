@@ -79,6 +79,9 @@ public final class Input {
 
   // MARK: Body
 
+  /// For routes whose body may be left out: without one, none of its fields may be asked for.
+  public var hasBody: Bool { !request.raw.body.isEmpty }
+
   /// A text without the white space around it.
   ///
   /// - Parameter length: how many characters (Unicode scalar values) it may have then.

@@ -1,5 +1,8 @@
 // What Glibc's own module map leaves out of the Linux headers.
-#define _GNU_SOURCE
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
+
+// <sys/mman.h> declares these for _GNU_SOURCE only, and is Glibc's.
+int memfd_create(const char *name, unsigned int flags);
+#define MFD_CLOEXEC 1U

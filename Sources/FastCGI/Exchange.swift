@@ -30,11 +30,25 @@ final class Exchange {
     request.pointee.detached = 1
   }
 
-  /// Reads the request that has arrived.
+  /// Reads the request that has arrived, whole.
   ///
-  /// - Parameter limit: the longest body that is taken, in bytes; more is read and thrown away, so that the connection can go on.
+  /// - Parameters:
+  ///   - spool: where it is, if not in the socket.
+  ///   - limit: the longest body that is taken, in bytes; more is read and thrown away, so that the connection can go on.
   /// - Returns: nil if the connection broke, or what came is no request for a responder.
-  func read(limit: Int) -> Request? {
+  func read(from spool: Spool?, limit: Int) -> Request? {
+    guard let spool else { return read(limit: limit) }
+    // libfcgi looks up the descriptor for each call: it may read from one and write to another.
+    request.pointee.ipcFd = spool.takeDescriptor()
+    defer {
+      // It has closed the file itself if what was there is no request.
+      if request.pointee.ipcFd >= 0 { close(request.pointee.ipcFd) }
+      request.pointee.ipcFd = descriptor
+    }
+    return read(limit: limit)
+  }
+
+  private func read(limit: Int) -> Request? {
     guard FCGX_Accept_r(request) == 0, let environment = request.pointee.envp else { return nil }
     let parameters = Parameters(copying: environment)
     guard request.pointee.role == Self.responderRole else { return nil }

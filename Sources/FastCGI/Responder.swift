@@ -32,7 +32,8 @@ public final class Responder {
   private var accepting = false
   private var draining = false
   private var drained: UnsafeContinuation<Void, Never>?
-  private var peeked = [UInt8](repeating: 0, count: 64 << 10)
+  /// What has just arrived somewhere.
+  private var arrived = [UInt8](repeating: 0, count: 64 << 10)
 
   /// - Parameter listeningSocket: bound and listening; descriptor 0 as spawn-fcgi passes it (FastCGI 1.0, section 2.2).
   public init(listeningSocket: Int32 = 0, limits: Limits = Limits(), handler: @escaping Handler) {
@@ -78,8 +79,8 @@ public final class Responder {
     let descriptor = Glibc.accept(listeningSocket, nil, nil)
     guard descriptor >= 0 else { return }
     _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
-    // libfcgi reads and writes with blocking calls. It only reads what has arrived, except for a body larger than what can be
-    // looked at beforehand; then, and while it writes, the peer may not stand still for longer than this.
+    // libfcgi reads and writes with blocking calls. It only reads what has arrived; while it writes more than the socket takes, the
+    // peer may not stand still for longer than this.
     let (seconds, attoseconds) = limits.receiveTimeout.components
     var timeout = timeval(tv_sec: Int(seconds), tv_usec: Int(attoseconds / 1_000_000_000_000))
     setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
@@ -94,19 +95,42 @@ public final class Responder {
   /// Looks at what has arrived, and starts the request once it is whole.
   private func take(_ connection: Connection) {
     guard inFlight < limits.requestsInFlight else {
+      // Nobody looks whether the rest of a request comes before this worker can.
+      connection.cancelTimer()
       if !connection.isWaiting {
         connection.isWaiting = true
         waiting.append(connection)
       }
       return
     }
-    let count = recv(connection.descriptor, &peeked, peeked.count, Int32(MSG_PEEK) | Int32(MSG_DONTWAIT))
+    if let spool = connection.spool { return fill(spool, from: connection) }
+    let count = recv(connection.descriptor, &arrived, arrived.count, Int32(MSG_PEEK) | Int32(MSG_DONTWAIT))
     if count < 0, errno == EAGAIN { return }
     guard count > 0 else { return drop(connection) }
-    switch RecordScanner.scan(peeked[..<count]) {
+    var scanner = RecordScanner()
+    switch scanner.scan(arrived[..<count]) {
     case .malformed: drop(connection)
-    case .partial where count < peeked.count: awaitRest(connection)
-    case .partial, .complete: begin(connection)
+    case .complete: begin(connection)
+    case .partial where count < arrived.count: awaitRest(connection)
+    case .partial:
+      guard let spool = Spool(bodyLimit: limits.bodyLength) else { return drop(connection) }
+      connection.spool = spool
+      fill(spool, from: connection)
+    }
+  }
+
+  /// Takes what has arrived of a large request out of the socket.
+  private func fill(_ spool: Spool, from connection: Connection) {
+    connection.cancelTimer()
+    while true {
+      let count = recv(connection.descriptor, &arrived, arrived.count, Int32(MSG_DONTWAIT))
+      if count < 0, errno == EAGAIN { return awaitRest(connection) }
+      guard count > 0 else { return drop(connection) }
+      switch spool.append(arrived[..<count]) {
+      case .malformed: return drop(connection)
+      case .complete: return begin(connection)
+      case .partial: continue
+      }
     }
   }
 
@@ -118,7 +142,9 @@ public final class Responder {
 
   private func begin(_ connection: Connection) {
     connection.cancelTimer()
-    guard let request = connection.exchange.read(limit: limits.bodyLength) else { return drop(connection) }
+    let request = connection.exchange.read(from: connection.spool, limit: limits.bodyLength)
+    connection.spool = nil
+    guard let request else { return drop(connection) }
     connection.isBusy = true
     inFlight += 1
     if inFlight == limits.requestsInFlight { updateAccepting() }
@@ -174,6 +200,8 @@ private final class Connection {
   var isWaiting = false
   /// Something arrived, or the peer closed, while it was being answered: edge-triggered, so it is not reported again.
   var changedMeanwhile = false
+  /// The large request that is coming.
+  var spool: Spool?
   var partialTimer: TimerID?
 
   var descriptor: Int32 { exchange.descriptor }

@@ -1,0 +1,44 @@
+# shellcheck shell=bash
+# From the sources to the executables that the stack runs.
+
+# need_swift: the version that Package.swift asks for, or later.
+need_swift() {
+  local wanted found
+  wanted=$(sed -n '1s/.*swift-tools-version: *//p' "$ROOT/Package.swift")
+  command -v swift >/dev/null || fail "there is no swift: install Swift $wanted or later as https://www.swift.org/install/linux/ tells (the archive for Debian 12, unpacked under /opt) and put its usr/bin into PATH"
+  found=$(swift --version 2>/dev/null | sed -nE 's/.*Swift version ([0-9.]+).*/\1/p' | head -n 1)
+  [[ $(printf '%s\n' "$wanted" "$found" | sort -V | head -n 1) == "$wanted" ]] ||
+    fail "swift is ${found:-of an unknown version}: Swift $wanted or later is needed, see https://www.swift.org/install/linux/"
+}
+
+build() {
+  say 'building (the first time takes some minutes)'
+  swift build --package-path "$ROOT" --configuration release </dev/null || fail 'the build failed'
+}
+
+# install_executables: copies what is new, so that a build never touches what is running.
+install_executables() {
+  local from name
+  from=$(swift build --package-path "$ROOT" --configuration release --show-bin-path </dev/null)
+  for name in "${EXECUTABLES[@]}"; do
+    [[ -x $from/$name ]] || fail "the build made no $name"
+    install_file "$from/$name" "$CHATTY_HOME/bin/$name"
+  done
+  install_runtime "$from/chatty-auth"
+}
+
+install_file() {
+  if cmp --silent "$1" "$2"; then return; fi
+  install --mode 755 "$1" "$2.new"
+  mv "$2.new" "$2"
+  say "installed ${2##*/}"
+}
+
+# install_runtime EXECUTABLE: Swift's libraries, beside the executables, if the toolchain is where the services' users cannot read it.
+install_runtime() {
+  local library
+  ldd "$1" | sed -nE 's/.* => (\/.*\/swift\/linux\/[^ ]+\.so).*/\1/p' | while read -r library; do
+    if ! is_root || setpriv --reuid=nobody --regid=nogroup --clear-groups test -r "$library"; then continue; fi
+    install_file "$library" "$CHATTY_HOME/bin/${library##*/}"
+  done
+}

@@ -1,0 +1,47 @@
+# shellcheck shell=bash
+# What every script of deploy/ begins with.
+# shellcheck disable=SC2034 # what it sets is for other files
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
+PROGRAM=${0##*/}
+# nginx and others are not in everybody's PATH.
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+
+readonly POOLS=(auth login posts feed admin recommendations)
+readonly EXECUTABLES=(chatty-auth chatty-posts chatty-feed chatty-admin chatty-recommendations chatty-worker chatty)
+
+say() { printf '%s\n' "$*"; }
+
+# fail TEXT…: ends the script with one line on standard error.
+fail() {
+  printf '%s: %s\n' "$PROGRAM" "$*" >&2
+  exit 1
+}
+
+is_root() { [[ $EUID == 0 ]]; }
+
+# executable_of POOL: login is the auth service too.
+executable_of() {
+  if [[ $1 == login ]]; then printf 'chatty-auth'; else printf 'chatty-%s' "$1"; fi
+}
+
+# user_of SERVICE: the system user that a pool or the worker runs as, nothing when everything runs as the caller.
+user_of() {
+  if is_root; then executable_of "$1"; fi
+}
+
+# is_pool NAME
+is_pool() {
+  local pool
+  for pool in "${POOLS[@]}"; do if [[ $pool == "$1" ]]; then return 0; fi; done
+  return 1
+}
+
+# eventually SECONDS COMMAND…: tries until it succeeds.
+eventually() {
+  local deadline=$((SECONDS + $1))
+  until "${@:2}"; do
+    ((SECONDS < deadline)) || return 1
+    sleep 0.2
+  done
+}

@@ -1,0 +1,142 @@
+# shellcheck shell=bash
+# The database: the private cluster, or the one that CHATTY_DATABASE_URL names; and how services and administrator reach it.
+# shellcheck disable=SC2034 # what it sets is for other files
+
+has_private_cluster() { [[ -z $CHATTY_DATABASE_URL ]]; }
+
+# postgres_user: the system user that the private cluster runs as: PostgreSQL refuses to be root.
+postgres_user() {
+  if is_root; then printf 'postgres'; else id -un; fi
+}
+
+# postgres_bin: the folder of the server's programs: those that made the cluster, else the newest.
+postgres_bin() {
+  local version='*' found
+  if [[ -e $CHATTY_HOME/postgres/PG_VERSION ]]; then version=$(<"$CHATTY_HOME/postgres/PG_VERSION"); fi
+  found=$(compgen -G "/usr/lib/postgresql/$version/bin/postgres" | sort -V | tail -n 1)
+  [[ -n $found ]] || fail "there is no PostgreSQL $version under /usr/lib/postgresql, and the cluster is of that version"
+  printf '%s' "${found%/*}"
+}
+
+# as_postgres COMMAND…
+as_postgres() {
+  if is_root; then (cd / && chpst -u postgres "$@"); else "$@"; fi
+}
+
+# make_cluster: initdb into a folder beside, so that a cluster is there whole or not at all.
+make_cluster() {
+  if [[ -e $CHATTY_HOME/postgres/PG_VERSION ]]; then return; fi
+  say 'making a private PostgreSQL cluster'
+  rm -rf "$CHATTY_HOME/postgres.new"
+  folder postgres.new 700 postgres postgres
+  as_postgres "$(postgres_bin)/initdb" --pgdata "$CHATTY_HOME/postgres.new" --username postgres --encoding UTF8 --locale C.UTF-8 \
+    --data-checksums --auth peer --no-instructions >"$CHATTY_HOME/log/initdb.log" 2>&1 ||
+    fail "initdb failed: $(tail -n 3 "$CHATTY_HOME/log/initdb.log")"
+  mv "$CHATTY_HOME/postgres.new" "$CHATTY_HOME/postgres"
+}
+
+# max_connections: for all that the pools may open, and some more.
+max_connections() {
+  local wanted=$((5 * CHATTY_WORKERS * (1 + CHATTY_WRITE_CONNECTIONS) + 2 * CHATTY_LOGIN_WORKERS + 20))
+  printf '%s' $((wanted > 200 ? wanted : 200))
+}
+
+render_cluster() {
+  VALUES[POSTGRES_USER]=$(postgres_user) VALUES[MAX_CONNECTIONS]=$(max_connections)
+  local file
+  for file in postgresql.conf pg_hba.conf pg_ident.conf; do
+    render "$ROOT/deploy/postgres/$file" "$CHATTY_HOME/etc/$file" 644
+    if $RENDERED; then touch "$CHATTY_HOME/etc/changed"; fi
+  done
+}
+
+# administer [PSQL ARGUMENT…]: psql as the private cluster's superuser.
+administer() {
+  env -u PGPASSWORD -u PGOPTIONS -u PGSERVICE psql --no-psqlrc --quiet --no-align --tuples-only --set ON_ERROR_STOP=1 \
+    "postgresql:///${ADMINISTERED:-postgres}?host=$CHATTY_HOME/run&user=postgres" "$@" </dev/null
+}
+
+is_cluster_ready() { pg_isready --quiet --host "$CHATTY_HOME/run" --username postgres; }
+
+# start_cluster: starts it or tells it of changed settings, and waits until it answers: after a crash it first reads its log again.
+start_cluster() {
+  if ! is_running postgres; then
+    start_service postgres
+    rm -f "$CHATTY_HOME/etc/changed"
+  elif [[ -e $CHATTY_HOME/service/postgres/changed ]]; then
+    restart_cluster
+  elif [[ -e $CHATTY_HOME/etc/changed ]]; then
+    administer --command 'SELECT pg_reload_conf()' >/dev/null
+    sleep 0.5
+    if [[ $(administer --command 'SELECT count(*) FROM pg_settings WHERE pending_restart') != 0 ]]; then
+      restart_cluster
+    else
+      say 'PostgreSQL has taken its new settings'
+    fi
+    rm -f "$CHATTY_HOME/etc/changed"
+  fi
+  eventually 60 is_cluster_ready || {
+    show_log postgres
+    fail 'the private PostgreSQL does not start'
+  }
+}
+
+restart_cluster() {
+  say 'restarting PostgreSQL for its new settings'
+  rm -f "$CHATTY_HOME/service/postgres/changed" "$CHATTY_HOME/etc/changed"
+  sv -w 60 restart "$CHATTY_HOME/service/postgres" >/dev/null || fail 'PostgreSQL does not end'
+}
+
+# make_database: the database, and the role that owns it and makes the others.
+make_database() {
+  if [[ $(administer --command "SELECT count(*) FROM pg_roles WHERE rolname = 'chatty_owner'") == 0 ]]; then
+    administer --command 'CREATE ROLE chatty_owner LOGIN CREATEROLE'
+  fi
+  if [[ $(administer --command "SELECT count(*) FROM pg_database WHERE datname = 'chatty'") == 0 ]]; then
+    administer --command 'CREATE DATABASE chatty OWNER chatty_owner TEMPLATE template0'
+    say 'made the database chatty'
+  fi
+}
+
+# locate_database: sets DATABASE_OWNER_URL, for migrations, and SERVICE_DATABASE_URL: the same without whom to be, for the services
+# have roles of their own.
+locate_database() {
+  if has_private_cluster; then
+    DATABASE_OWNER_URL="postgresql:///chatty?host=$CHATTY_HOME/run&user=chatty_owner"
+    SERVICE_DATABASE_URL="postgresql:///chatty?host=$CHATTY_HOME/run"
+    return
+  fi
+  DATABASE_OWNER_URL=${CHATTY_DATABASE_OWNER_URL:-$CHATTY_DATABASE_URL}
+  local parts='^postgres(ql)?://([^/?]*@)?([^/?@]*)(/([^?]*))?(\?(.*))?$'
+  [[ $CHATTY_DATABASE_URL =~ $parts ]] || fail_setting CHATTY_DATABASE_URL 'is not an address like postgresql://user:password@host/database'
+  local host=${BASH_REMATCH[3]}
+  DATABASE_HOST=$host
+  local database=${BASH_REMATCH[5]} query=${BASH_REMATCH[7]} kept='' parameter
+  while [[ -n $query ]]; do
+    parameter=${query%%&*}
+    if [[ $query == *'&'* ]]; then query=${query#*&}; else query=''; fi
+    case $parameter in
+      user=* | password=* | passfile=* | sslkey=* | sslcert=* | sslpassword=* | service=* | options=*) continue ;;
+      host=*) DATABASE_HOST=${parameter#host=} ;;
+      dbname=*) database=${parameter#dbname=} && continue ;;
+    esac
+    kept+=${kept:+&}$parameter
+  done
+  [[ -n $database ]] || fail_setting CHATTY_DATABASE_URL 'names no database: it has to end like …/chatty'
+  SERVICE_DATABASE_URL=postgresql://$host/$database${kept:+?$kept}
+}
+
+# connect_as_owner: whether the given database can be used; the password is in the environment, since arguments can be read by all.
+connect_as_owner() {
+  local url=$DATABASE_OWNER_URL password=''
+  if [[ $url =~ ^(postgres(ql)?://[^/@:?]*):([^/@?]*)@(.*)$ ]]; then
+    url=${BASH_REMATCH[1]}@${BASH_REMATCH[4]}
+    printf -v password '%b' "${BASH_REMATCH[3]//%/\\x}"
+  fi
+  REASON=$(PGPASSWORD=${password:-${PGPASSWORD-}} PGCONNECT_TIMEOUT=2 psql --no-psqlrc --quiet --no-password "$url" --command 'SELECT 1' 2>&1 >/dev/null </dev/null)
+}
+
+wait_for_database() {
+  say 'waiting for the database'
+  eventually 10 connect_as_owner || fail "cannot reach the database of CHATTY_DATABASE_URL at ${DATABASE_HOST:-the default socket}: ${REASON%%$'\n'*}"
+}

@@ -1,0 +1,122 @@
+# shellcheck shell=bash
+# The folder of a stack, CHATTY_HOME: where it is, who may enter it, and what is in it.
+
+# find_home: the folder of a stack that deploy/up has made; for every script but up.
+find_home() {
+  CHATTY_HOME=${CHATTY_HOME:-$ROOT/.chatty}
+  [[ -d $CHATTY_HOME ]] || fail "there is no stack in $CHATTY_HOME yet: run deploy/up"
+  CHATTY_HOME=$(realpath "$CHATTY_HOME")
+  export CHATTY_HOME
+  check_owner
+}
+
+# make_home: the folder of this stack, made where it is missing.
+make_home() {
+  if [[ -n ${CHATTY_HOME-} ]]; then
+    mkdir -p "$CHATTY_HOME"
+    CHATTY_HOME=$(realpath "$CHATTY_HOME")
+    check_owner
+    is_reachable "$CHATTY_HOME" ||
+      fail "CHATTY_HOME is $CHATTY_HOME, which the services' users cannot enter: choose another, or let others enter it and all folders above it"
+  else
+    CHATTY_HOME=$(default_home)
+    mkdir -p "$CHATTY_HOME"
+    CHATTY_HOME=$(realpath "$CHATTY_HOME")
+    check_owner
+  fi
+  export CHATTY_HOME
+  chmod 755 "$CHATTY_HOME"
+  [[ $CHATTY_HOME =~ ^[A-Za-z0-9/._-]+$ ]] || fail "CHATTY_HOME is '$CHATTY_HOME': only letters, digits and / . _ - can be in it"
+  # What fits into a socket's address (unix(7)), its closing NUL included.
+  local longest=$CHATTY_HOME/run/recommendations.sock.new
+  ((${#longest} < 108)) || fail "CHATTY_HOME is $CHATTY_HOME, too long for the address of a socket by $((${#longest} - 107)): choose a shorter one"
+}
+
+# default_home: .chatty in the checkout. Where the services' users could not get there, it becomes a link to a folder under
+# /var/lib/chatty.
+default_home() {
+  local link=$ROOT/.chatty folder
+  if [[ -L $link ]]; then
+    readlink -f "$link"
+    return
+  fi
+  if [[ ! -e $link ]]; then
+    mkdir "$link"
+    chmod 755 "$link"
+    if is_reachable "$link"; then
+      printf '%s' "$link"
+      return
+    fi
+    rmdir "$link"
+    folder=/var/lib/chatty/$(basename "$ROOT" | tr -c 'A-Za-z0-9._\n-' _)-$(printf '%s' "$ROOT" | sha256sum | cut -c 1-8)
+    install --directory --mode 755 /var/lib/chatty "$folder"
+    ln -s "$folder" "$link"
+    say "the services' users cannot enter $ROOT: $link is a link to $folder" >&2
+    printf '%s' "$folder"
+    return
+  fi
+  is_reachable "$link" || fail "the services' users cannot enter $link: let others enter it and all folders above it, or move it away"
+  printf '%s' "$link"
+}
+
+# is_reachable FOLDER: whether others than its owner can enter it; they only have to where services have users of their own.
+is_reachable() {
+  ! is_root || setpriv --reuid=nobody --regid=nogroup --clear-groups test -x "$1"
+}
+
+check_owner() {
+  [[ -O $CHATTY_HOME ]] || fail "$CHATTY_HOME belongs to $(stat -c %U "$CHATTY_HOME"): run this as that user"
+}
+
+# lock_home: waits while another script works on this stack.
+lock_home() {
+  exec {LOCK}>"$CHATTY_HOME/lock"
+  if ! flock --nonblock "$LOCK"; then
+    say 'waiting: another script is at work on this stack'
+    flock "$LOCK"
+  fi
+}
+
+# make_users: the system users that the services run as.
+make_users() {
+  local name
+  for name in chatty-auth chatty-posts chatty-feed chatty-admin chatty-recommendations chatty-worker; do
+    if ! getent passwd "$name" >/dev/null; then
+      useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin "$name"
+      say "made the system user $name"
+    fi
+  done
+}
+
+# folder NAME MODE [OWNER [GROUP]]: in the stack's folder; owners only matter where root gives them.
+folder() {
+  local owner=()
+  if is_root; then owner=(--owner "${3-root}" --group "${4-root}"); fi
+  install --directory --mode "$2" "${owner[@]}" "$CHATTY_HOME/$1"
+}
+
+make_folders() {
+  folder bin 755
+  folder etc 755
+  folder env 700
+  folder log 750
+  folder service 755
+  folder nginx 755
+  folder nginx/tmp 755
+  folder secrets 711
+  # PostgreSQL puts its socket here, and may touch nobody else's.
+  folder run 1775 root "$(postgres_user)"
+  folder mail 700 chatty-worker chatty-worker
+  if [[ $CHATTY_KEYS == "$CHATTY_HOME/keys" ]]; then folder keys 755 chatty-auth chatty-auth; fi
+}
+
+# protect_secrets: each role's password is for the service that is this role.
+protect_secrets() {
+  local role file
+  for role in auth posts feed admin recommendations worker operator; do
+    file=$CHATTY_HOME/secrets/$role.password
+    [[ -s $file ]] || fail "deploy/migrate has not made $file"
+    if is_root && [[ $role != operator ]]; then chown "chatty-$role:chatty-$role" "$file"; fi
+    chmod 400 "$file"
+  done
+}

@@ -1,0 +1,103 @@
+# shellcheck shell=bash
+# nginx's configuration, from the templates of nginx/ to nginx/conf in the stack's folder.
+# shellcheck disable=SC2034,SC2153 # what it sets is for other files; keys of VALUES are no variables
+
+# bucket ZONE RATE: the two lines of a rate limit, in ZONE_… and LIMIT_…; none for a rate of 0.
+bucket() {
+  local zone=$1 rate=$2 key=\$binary_remote_addr burst=''
+  VALUES[ZONE_${zone^^}]='' VALUES[LIMIT_${zone^^}]='' VALUES[REFILL_${zone^^}]=1
+  if ((rate == 0)); then return; fi
+  if [[ $zone == writes ]]; then key=\$writer; fi
+  if ((rate > 1)); then burst=" burst=$((rate - 1)) nodelay"; fi
+  VALUES[ZONE_${zone^^}]="limit_req_zone $key zone=$zone:10m rate=${rate}r/m;"
+  VALUES[LIMIT_${zone^^}]="limit_req zone=$zone$burst;"
+  VALUES[REFILL_${zone^^}]=$(((60 + rate - 1) / rate))
+}
+
+# share REQUESTS: what of a pool's gate an nginx worker has: twice its part, as connections are never spread evenly.
+share() {
+  local each=$((($1 * 2 + $(nproc) - 1) / $(nproc)))
+  printf '%s' $((each < $1 ? each : $1))
+}
+
+render_nginx() {
+  local file proxy in_flight=$((CHATTY_WORKERS * CHATTY_IN_FLIGHT))
+  VALUES[USER]=''
+  if is_root; then VALUES[USER]='user www-data;'; fi
+  VALUES[ADDRESS]=$CHATTY_ADDRESS
+  if [[ $CHATTY_ADDRESS == *:* ]]; then VALUES[ADDRESS]="[$CHATTY_ADDRESS]"; fi
+  VALUES[PORT]=$CHATTY_PORT VALUES[OPS_PORT]=$CHATTY_OPS_PORT
+  VALUES[CLIENT_MAX_BODY]=$CHATTY_CLIENT_MAX_BODY
+  VALUES[READ_TIMEOUT]=$((CHATTY_STATEMENT_TIMEOUT + 2000))
+  VALUES[GATE]=$(share $((2 * in_flight)))
+  VALUES[LOGIN_GATE]=$(share $((4 * CHATTY_LOGIN_WORKERS)))
+  VALUES[TRUSTED_PROXIES]=''
+  for proxy in $CHATTY_TRUSTED_PROXIES; do VALUES[TRUSTED_PROXIES]+="set_real_ip_from $proxy;"$'\n'; done
+  if [[ -n ${VALUES[TRUSTED_PROXIES]} ]]; then VALUES[TRUSTED_PROXIES]+=$'real_ip_header X-Forwarded-For;\nreal_ip_recursive on;'; fi
+  bucket login "$CHATTY_RATE_LOGIN"
+  bucket register "$CHATTY_RATE_REGISTER"
+  bucket writes "$CHATTY_RATE_WRITES"
+
+  rm -rf "$CHATTY_HOME/nginx/conf.new"
+  folder nginx/conf.new 755
+  for file in "$ROOT"/nginx/*.conf; do render "$file" "$CHATTY_HOME/nginx/conf.new/${file##*/}" 644; done
+  if diff --recursive --brief "$CHATTY_HOME/nginx/conf.new" "$CHATTY_HOME/nginx/conf" >/dev/null 2>&1; then
+    rm -rf "$CHATTY_HOME/nginx/conf.new"
+    return
+  fi
+  local said
+  said=$(nginx -t -q -p "$CHATTY_HOME/nginx" -c conf.new/nginx.conf -e stderr 2>&1) || fail "nginx does not take its configuration: $said"
+  # A reload cannot move to another address of the same port.
+  if [[ -d $CHATTY_HOME/nginx/conf && $(addresses conf) != $(addresses conf.new) ]]; then touch "$CHATTY_HOME/service/nginx/changed"; fi
+  rm -rf "$CHATTY_HOME/nginx/conf"
+  mv "$CHATTY_HOME/nginx/conf.new" "$CHATTY_HOME/nginx/conf"
+  touch "$CHATTY_HOME/nginx/changed"
+}
+
+# addresses FOLDER: the addresses and ports that a configuration listens on.
+addresses() { sed -nE 's/^ *listen ([^ ;]+).*/\1/p' "$CHATTY_HOME/nginx/$1/"*.conf; }
+
+# start_nginx: starts it, or has it take what has changed.
+start_nginx() {
+  if ! is_running nginx; then
+    start_service nginx
+  elif [[ -e $CHATTY_HOME/service/nginx/changed ]]; then
+    say 'restarting nginx'
+    rm -f "$CHATTY_HOME/service/nginx/changed"
+    sv -w 45 restart "$CHATTY_HOME/service/nginx" >/dev/null || fail 'nginx does not end'
+  elif [[ -e $CHATTY_HOME/nginx/changed ]]; then
+    say 'nginx takes its new configuration'
+    reload_nginx || fail 'nginx does not take it'
+  fi
+  rm -f "$CHATTY_HOME/nginx/changed"
+}
+
+# reload_nginx: and waits until new workers have taken over.
+reload_nginx() {
+  local master old
+  master=$(<"$CHATTY_HOME/service/nginx/supervise/pid")
+  old=$(pgrep --parent "$master")
+  sv hup "$CHATTY_HOME/service/nginx" >/dev/null
+  eventually 10 has_new_children "$master" "$old" || {
+    show_log nginx
+    return 1
+  }
+}
+
+has_new_children() { pgrep --parent "$1" | grep -vxqF "$2"; }
+
+# is_open ADDRESS PORT: whether somebody listens there.
+is_open() { (exec 3<>"/dev/tcp/$1/$2") 2>/dev/null; }
+
+# check_ports: nobody else may have them. Those that this stack's nginx has already are its own.
+check_ports() {
+  local address=$CHATTY_ADDRESS name own=''
+  if [[ $address == 0.0.0.0 ]]; then address=127.0.0.1; fi
+  if [[ $address == :: ]]; then address=::1; fi
+  if is_running nginx; then own=$(addresses conf | sed 's/.*://'); fi
+  for name in CHATTY_PORT CHATTY_OPS_PORT; do
+    if [[ $name == CHATTY_OPS_PORT ]]; then address=127.0.0.1; fi
+    if grep -qx "${!name}" <<<"$own"; then continue; fi
+    if is_open "$address" "${!name}"; then fail "port ${!name} is in use: set $name to another"; fi
+  done
+}

@@ -1,0 +1,92 @@
+# shellcheck shell=bash
+# The services of a stack as runit's folders: the pools, the worker, nginx, PostgreSQL.
+# shellcheck disable=SC2034,SC2153 # what it sets is for other files; keys of VALUES are no variables
+
+readonly NGINX_GROUP=www-data
+
+# define SERVICE FILE=TEMPLATE…: the service's folder and its log's. One that is new is not started yet; one that is there already
+# and has changed is marked.
+define() {
+  local service=$1 folder=$CHATTY_HOME/service/$1 made=$CHATTY_HOME/service/$1 file
+  shift
+  VALUES[NAME]=$service
+  # runsvdir does not look at names that begin with a dot.
+  if [[ ! -d $folder ]]; then made=$CHATTY_HOME/service/.$service; fi
+  mkdir -p "$made/log" "$made/control" "$CHATTY_HOME/log/$service"
+  for file; do
+    render "$ROOT/deploy/runit/${file#*=}" "$made/${file%%=*}" 755
+    if $RENDERED; then touch "$made/changed"; fi
+  done
+  write_file "$CHATTY_HOME/log/$service/config" 644 $'s10000000\nn10'
+  render "$ROOT/deploy/runit/log.run" "$made/log/run" 755
+  if $RENDERED && is_supervised "$service"; then sv restart "$folder/log" >/dev/null; fi
+  if [[ $made != "$folder" ]]; then
+    touch "$made/down"
+    mv "$made" "$folder"
+  fi
+}
+
+# write_environment SERVICE: a folder with a file a variable, for chpst -e.
+write_environment() {
+  local service=$1 folder=$CHATTY_HOME/env/$1 line file wanted=' '
+  install --directory --mode 700 "$folder"
+  while IFS= read -r line; do
+    wanted+="${line%%=*} "
+    write_file "$folder/${line%%=*}" 600 "${line#*=}"
+    if $RENDERED && [[ -d $CHATTY_HOME/service/$service ]]; then touch "$CHATTY_HOME/service/$service/changed"; fi
+  done < <(environment_of "$service")
+  for file in "$folder"/*; do
+    if [[ $wanted != *" ${file##*/} "* ]]; then rm -f "$file"; fi
+  done
+}
+
+define_pools() {
+  local pool user workers
+  for pool in "${POOLS[@]}"; do
+    user=$(user_of "$pool") workers=$CHATTY_WORKERS
+    if [[ $pool == login ]]; then workers=$CHATTY_LOGIN_WORKERS; fi
+    VALUES[EXECUTABLE]=$(executable_of "$pool") VALUES[WORKERS]=$workers
+    VALUES[AS_USER]=${user:+-u $user} VALUES[SOCKET_OWNER]=${user:+-U $user -G $NGINX_GROUP}
+    # More than all of nginx's workers may have waiting at once.
+    VALUES[BACKLOG]=$((4 * CHATTY_WORKERS * CHATTY_IN_FLIGHT > 128 ? 4 * CHATTY_WORKERS * CHATTY_IN_FLIGHT : 128))
+    write_environment "$pool"
+    define "$pool" run=pool.run serve=pool.serve
+  done
+}
+
+define_worker() {
+  local user
+  user=$(user_of worker)
+  VALUES[AS_USER]=${user:+-u $user}
+  write_environment worker
+  define worker run=worker.run
+}
+
+define_nginx() {
+  define nginx run=nginx.run control/t=nginx.control
+}
+
+define_cluster() {
+  VALUES[AS_USER]=''
+  if is_root; then VALUES[AS_USER]='-u postgres'; fi
+  VALUES[POSTGRES_BIN]=$(postgres_bin)
+  define postgres run=postgres.run control/t=postgres.control
+}
+
+# workers_of POOL: the process ids of its workers: the children of its multiwatch.
+workers_of() {
+  local parent
+  parent=$(cat "$CHATTY_HOME/service/$1/supervise/pid" 2>/dev/null)
+  if [[ -n $parent ]]; then pgrep --parent "$parent" | only_workers "$1"; fi
+}
+
+# only_workers POOL: of the process ids on standard input those that run the pool's executable.
+only_workers() {
+  local pid
+  while read -r pid; do
+    if [[ -n $pid && $(readlink "/proc/$pid/exe") == "$CHATTY_HOME/bin/$(executable_of "$1")"* ]]; then printf '%s\n' "$pid"; fi
+  done
+}
+
+# runs_old_executable PID: the file that it was started from has been replaced.
+runs_old_executable() { [[ $(readlink "/proc/$1/exe") == *' (deleted)' ]]; }

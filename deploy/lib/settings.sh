@@ -1,0 +1,155 @@
+# shellcheck shell=bash
+# The settings: their names, defaults and limits, chatty.env, and what of them each process gets.
+# shellcheck disable=SC2034 # what it sets is for other files
+
+SETTING_NAMES=()
+declare -A SETTING_KIND SETTING_DEFAULT SETTING_COMMENT
+
+# setting NAME KIND DEFAULT COMMENT
+setting() {
+  SETTING_NAMES+=("$1")
+  SETTING_KIND[$1]=$2 SETTING_DEFAULT[$1]=$3 SETTING_COMMENT[$1]=$4
+}
+
+setting CHATTY_PORT integer:1:65535 8080 'The port that nginx listens on.'
+setting CHATTY_ADDRESS address 0.0.0.0 'The address that nginx listens on; 127.0.0.1 for this machine alone.'
+setting CHATTY_OPS_PORT integer:1:65535 8081 'The port of the operations listener, on 127.0.0.1 always.'
+setting CHATTY_PUBLIC_URL url:http:https '' 'The address that people use: mail links and tokens carry it. Default: http://localhost:CHATTY_PORT'
+setting CHATTY_DATABASE_URL url:postgresql:postgres '' 'postgresql://user:password@host/database of a role that may create tables and roles. Default: a private cluster'
+setting CHATTY_SMTP_URL url:smtp:smtps '' 'Where mail is handed over, smtp[s]://user:password@host:port. Default: files under mail/'
+setting CHATTY_MAIL_FROM text 'Chatty <no-reply@localhost>' 'Whom mail is from.'
+setting CHATTY_WORKERS integer:1:64 2 'Processes of a pool.'
+setting CHATTY_LOGIN_WORKERS integer:1:64 '' 'Processes of the pool for login and registration. Default: one a core'
+setting CHATTY_IN_FLIGHT integer:1:1024 32 'Requests that a worker handles at once.'
+setting CHATTY_WRITE_CONNECTIONS integer:1:64 8 'Database connections for writes, per worker, opened when needed.'
+setting CHATTY_STATEMENT_TIMEOUT integer:100:600000 5000 'Milliseconds after which the database ends a statement.'
+setting CHATTY_PREPARED_STATEMENTS choice:on:off on 'off behind pgbouncer in transaction mode.'
+setting CHATTY_RATE_LOGIN integer:0:100000 10 'Logins a minute from one address; 0 is no limit.'
+setting CHATTY_RATE_REGISTER integer:0:100000 5 'Registrations a minute from one address; 0 is no limit.'
+setting CHATTY_RATE_WRITES integer:0:100000 120 'Other requests that write, a minute from one address; 0 is no limit.'
+setting CHATTY_TRUSTED_PROXIES networks '' 'Addresses or networks, with blanks between, whose X-Forwarded-For is believed. Default: none'
+setting CHATTY_CLIENT_MAX_BODY size 1m 'The largest body of a request.'
+setting CHATTY_PASSWORD_COST integer:10:15 12 "bcrypt's cost for new passwords: each step doubles the time."
+setting CHATTY_RECOMMENDATION_NEIGHBOURS integer:1:1000 3 'How many similar users recommendations are drawn from.'
+setting CHATTY_LOG_LEVEL choice:trace:debug:info:notice:warning:error:critical notice 'info gives a line a request.'
+setting CHATTY_KEYS text '' "The folder of the tokens' keys. Default: keys/"
+
+# fail_setting NAME PROBLEM: status 78 (EX_CONFIG), as the services end with.
+fail_setting() {
+  printf '%s: %s %s\n' "$PROGRAM" "$1" "$2" >&2
+  exit 78
+}
+
+# read_settings FILE: takes from it what the environment does not set. Lines are NAME=value and are never evaluated.
+read_settings() {
+  local file=$1 line name value number=0
+  while IFS= read -r line || [[ -n $line ]]; do
+    number=$((number + 1))
+    line=${line%$'\r'}
+    if [[ $line =~ ^[[:space:]]*(#.*)?$ ]]; then continue; fi
+    [[ $line =~ ^[[:space:]]*([A-Za-z_][A-Za-z0-9_]*)=(.*)$ ]] || fail_setting "$file:$number" 'is not a line NAME=value'
+    name=${BASH_REMATCH[1]} value=${BASH_REMATCH[2]}
+    value=${value%"${value##*[![:space:]]}"}
+    if [[ $value =~ ^\"(.*)\"$ || $value =~ ^\'(.*)\'$ ]]; then value=${BASH_REMATCH[1]}; fi
+    [[ -n ${SETTING_KIND[$name]-} ]] || fail_setting "$file:$number" "sets $name, which is no setting"
+    # An empty variable counts as not set.
+    if [[ -z ${!name-} ]]; then printf -v "$name" '%s' "$value"; fi
+  done <"$file"
+}
+
+# load_settings: from the environment, chatty.env in CHATTY_HOME, and the defaults, all checked.
+load_settings() {
+  local name
+  read_settings "$CHATTY_HOME/chatty.env"
+  for name in "${SETTING_NAMES[@]}"; do
+    if [[ -z ${!name-} ]]; then printf -v "$name" '%s' "${SETTING_DEFAULT[$name]}"; fi
+  done
+  if [[ -z $CHATTY_LOGIN_WORKERS ]]; then CHATTY_LOGIN_WORKERS=$(nproc); fi
+  if [[ -z $CHATTY_PUBLIC_URL ]]; then CHATTY_PUBLIC_URL=http://localhost:$CHATTY_PORT; fi
+  if [[ -z $CHATTY_KEYS ]]; then CHATTY_KEYS=$CHATTY_HOME/keys; fi
+  for name in "${SETTING_NAMES[@]}"; do check_setting "$name"; done
+  ((CHATTY_PORT != CHATTY_OPS_PORT)) || fail_setting CHATTY_OPS_PORT "is $CHATTY_OPS_PORT, which is CHATTY_PORT too"
+}
+
+check_setting() {
+  local name=$1 value=${!1} kind fields choice
+  IFS=: read -ra fields <<<"${SETTING_KIND[$name]}"
+  kind=${fields[0]}
+  [[ $value != *[[:cntrl:]]* ]] || fail_setting "$name" 'holds a control character'
+  case $kind in
+    integer)
+      if [[ ! $value =~ ^(0|[1-9][0-9]{0,8})$ ]] || ((value < fields[1] || value > fields[2])); then
+        fail_setting "$name" "is '$value', not a whole number from ${fields[1]} to ${fields[2]}"
+      fi
+      ;;
+    choice)
+      for choice in "${fields[@]:1}"; do if [[ $value == "$choice" ]]; then return; fi; done
+      fail_setting "$name" "is '$value', not one of ${fields[*]:1}"
+      ;;
+    url)
+      if [[ -z $value ]]; then return; fi
+      for choice in "${fields[@]:1}"; do if [[ $value == "$choice"://?* && $value != *[[:space:]]* ]]; then return; fi; done
+      fail_setting "$name" "is not an address that begins with ${fields[1]}://"
+      ;;
+    size)
+      [[ $value =~ ^[1-9][0-9]{0,8}[kKmM]?$ ]] || fail_setting "$name" "is '$value', not a size such as 1m"
+      ;;
+    address)
+      [[ $value =~ ^[A-Za-z0-9.:-]+$ ]] || fail_setting "$name" "is '$value', not an address"
+      ;;
+    networks)
+      [[ $value =~ ^[0-9A-Fa-f.:/\ ]*$ ]] || fail_setting "$name" "is '$value', not addresses with blanks between"
+      ;;
+  esac
+}
+
+# write_settings_file: chatty.env, with every setting as a comment.
+write_settings_file() {
+  local file=$CHATTY_HOME/chatty.env name
+  if [[ -e $file ]]; then return; fi
+  (
+    umask 077
+    {
+      printf '# The settings of this stack: lines NAME=value, taken as they are. The environment wins over them.\n'
+      printf '# Run deploy/up after a change.\n'
+      for name in "${SETTING_NAMES[@]}"; do
+        printf '\n# %s\n#%s=%s\n' "${SETTING_COMMENT[$name]}" "$name" "${SETTING_DEFAULT[$name]}"
+      done
+    } >"$file"
+  )
+  say "wrote $file, with every setting as a comment"
+}
+
+# What other scripts must know of the running stack, whatever their environment says: written by up.
+
+# remember_stack
+remember_stack() {
+  local name
+  for name in CHATTY_PORT CHATTY_ADDRESS CHATTY_OPS_PORT; do printf '%s=%s\n' "$name" "${!name}"; done >"$CHATTY_HOME/stack.env.new"
+  mv "$CHATTY_HOME/stack.env.new" "$CHATTY_HOME/stack.env"
+}
+
+# recall_stack
+recall_stack() {
+  [[ -e $CHATTY_HOME/stack.env ]] || fail "there is no stack in $CHATTY_HOME yet: run deploy/up"
+  unset CHATTY_PORT CHATTY_ADDRESS CHATTY_OPS_PORT
+  read_settings "$CHATTY_HOME/stack.env"
+}
+
+# environment_of SERVICE: the variables that a pool, the worker or the operator gets, as lines NAME=value.
+environment_of() {
+  local service=$1 role=$1 in_flight=$CHATTY_IN_FLIGHT
+  if [[ $service == login ]]; then role=auth in_flight=1; fi
+  printf '%s\n' "CHATTY_HOME=$CHATTY_HOME" "CHATTY_POOL=$service" "CHATTY_DATABASE_URL=$SERVICE_DATABASE_URL" \
+    "CHATTY_DATABASE_USER=chatty_$role" "CHATTY_DATABASE_PASSWORD_FILE=$CHATTY_HOME/secrets/$role.password" \
+    "CHATTY_STATEMENT_TIMEOUT=$CHATTY_STATEMENT_TIMEOUT" "CHATTY_PREPARED_STATEMENTS=$CHATTY_PREPARED_STATEMENTS" \
+    "CHATTY_KEYS=$CHATTY_KEYS" "CHATTY_PUBLIC_URL=$CHATTY_PUBLIC_URL" "CHATTY_LOG_LEVEL=$CHATTY_LOG_LEVEL"
+  if is_pool "$service"; then
+    printf '%s\n' "CHATTY_IN_FLIGHT=$in_flight" "CHATTY_WRITE_CONNECTIONS=$CHATTY_WRITE_CONNECTIONS"
+  fi
+  case $service in
+    auth | login | operator) printf '%s\n' "CHATTY_PASSWORD_COST=$CHATTY_PASSWORD_COST" ;;
+    recommendations) printf '%s\n' "CHATTY_RECOMMENDATION_NEIGHBOURS=$CHATTY_RECOMMENDATION_NEIGHBOURS" ;;
+    worker) printf '%s\n' "CHATTY_SMTP_URL=$CHATTY_SMTP_URL" "CHATTY_MAIL_FROM=$CHATTY_MAIL_FROM" ;;
+  esac
+}

@@ -87,8 +87,10 @@ public final class Responder {
     setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
     let connection = Connection(Exchange(descriptor: descriptor))
     connections[descriptor] = connection
-    Loop.shared.watch(descriptor, [.readable, .hangup, .edgeTriggered]) { [self] _ in
-      if connection.isBusy { connection.changedMeanwhile = true } else { take(connection) }
+    Loop.shared.watch(descriptor, [.readable, .hangup, .edgeTriggered]) { [self] readiness in
+      // The last request of a peer and its hanging up may be reported together.
+      connection.changedMeanwhile = connection.isBusy || !readiness.isDisjoint(with: .hangup)
+      if !connection.isBusy { take(connection) }
     }
   }
 

@@ -17,7 +17,8 @@ public struct Response: Sendable {
   /// The header block in CGI form (RFC 3875, section 6.2). A header whose value holds a line break is left out: nothing that a
   /// client sent can add a header of its own.
   var head: [UInt8] {
-    var head = Array("Status: \(status)\r\n".utf8)
+    // With its reason phrase: nginx passes on what it gets, and without one the status line would lack a blank.
+    var head = Array("Status: \(status) \(reason)\r\n".utf8)
     for (name, value) in headers where !value.utf8.contains(where: { $0 == 13 || $0 == 10 || $0 == 0 }) {
       head.append(contentsOf: name.utf8)
       head.append(contentsOf: ": ".utf8)
@@ -26,5 +27,26 @@ public struct Response: Sendable {
     }
     head.append(contentsOf: "Content-Length: \(body.count)\r\n\r\n".utf8)
     return head
+  }
+  /// RFC 9110, section 15.
+  private var reason: StaticString {
+    switch status {
+    case 200: "OK"
+    case 304: "Not Modified"
+    case 400: "Bad Request"
+    case 401: "Unauthorized"
+    case 403: "Forbidden"
+    case 404: "Not Found"
+    case 405: "Method Not Allowed"
+    case 409: "Conflict"
+    case 412: "Precondition Failed"
+    case 413: "Content Too Large"
+    case 415: "Unsupported Media Type"
+    case 422: "Unprocessable Content"
+    case 429: "Too Many Requests"
+    case 500: "Internal Server Error"
+    case 503: "Service Unavailable"
+    default: "Status"
+    }
   }
 }

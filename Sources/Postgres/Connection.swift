@@ -27,6 +27,8 @@ final class Connection: TurnEnder {
   private var waiting: [Statement] = []
   /// Sent, in the order in which the results will come.
   private var inFlight = FIFO<Statement>()
+  /// Since when the first in flight is the one that the server works at.
+  private var firstSince = Instant.now
   /// What has come for the first in flight; not final before its sync.
   private var rows: ResultSet?
   private var failure: PostgresError?
@@ -44,7 +46,7 @@ final class Connection: TurnEnder {
   /// Whether the connection is made again by itself after it was lost.
   var keepsOpen = false
   /// Sent first on every new connection.
-  var greeting: Query?
+  private var greeting: Query?
 
   init(settings: ConnectionSettings, events: ConnectionEvents) {
     self.settings = settings
@@ -55,6 +57,10 @@ final class Connection: TurnEnder {
   var load: Int { inFlight.count + waiting.count }
   private var errorMessage: String { handle?.errorMessage ?? "closed" }
   var isOpen: Bool { if case .ready = state { true } else { false } }
+  /// A statement would be refused: the last attempt to connect has just failed.
+  var isBackingOff: Bool { if case .backingOff = state { true } else { false } }
+  /// Every statement's transaction has ended.
+  var isBetweenTransactions: Bool { PQtransactionStatus(handle?.pointer) == PQTRANS_IDLE }
 
   // MARK: Statements
 
@@ -75,9 +81,12 @@ final class Connection: TurnEnder {
   private func send(_ statement: Statement) {
     guard let connection = handle?.pointer else { return }
     statement.preparing = false
+    statement.name = nil
     let sent: Bool
-    if settings.preparesStatements {
+    // One that was prepared in vain is not sent by a name again: that may be as wrong as the first.
+    if settings.preparesStatements, !statement.wasRetried {
       let name = StatementName.of(statement.query)
+      statement.name = name
       if prepared.insert(name).inserted {
         statement.preparing = true
         guard prepare(statement.query, as: name, on: connection) else { return sendFailed(statement) }
@@ -94,7 +103,7 @@ final class Connection: TurnEnder {
       }
     }
     guard sent, chatty_pipeline_sync(connection) == 1 else { return sendFailed(statement) }
-    statement.sentAt = .now
+    if inFlight.isEmpty { firstSince = .now }
     inFlight.append(statement)
     armWatchdog()
     if !turnEndRequested {
@@ -178,20 +187,36 @@ final class Connection: TurnEnder {
   /// The first statement's transaction has ended: only now is its outcome final.
   private func finishFirst() {
     let statement = inFlight.removeFirst()
+    firstSince = .now
     let rows = self.rows.take()
     let failure = self.failure.take()
     guard let failure else {
       if let rows { return statement.complete(.rows(rows)) }
       return statement.complete(.failure(PostgresError(.connectionLost, "no result")))
     }
-    if statement.preparing { prepared.remove(StatementName.of(statement.query)) }
-    if failure.isStalePlan, !statement.wasRetried, !reserved {
-      // A migration has changed the result type under a prepared statement, or somebody deallocated it. It has not run.
-      statement.wasRetried = true
-      StatementName.renew(statement.query)
-      return send(statement)
+    if let name = statement.name {
+      if statement.preparing { prepared.remove(name) }
+      if failure.isStalePlan {
+        // A migration has changed the result type under a prepared statement, or somebody deallocated it. It has not run.
+        StatementName.renew(statement.query, insteadOf: name)
+        // In a transaction it would not help: that has failed.
+        if !reserved {
+          statement.wasRetried = true
+          return send(statement)
+        }
+      }
     }
     statement.complete(.failure(failure))
+  }
+
+  /// Sends a statement now, if there is a connection, and first on every new one.
+  func greet(_ query: Query) {
+    greeting = query
+    if isOpen { greet() }
+  }
+
+  private func greet() {
+    if let greeting { send(Statement(greeting, isRepeatable: false) { _ in }) }
   }
 
   // MARK: Life
@@ -239,7 +264,7 @@ final class Connection: TurnEnder {
     waitsForWritability = false
     state = .ready
     Loop.shared.watch(descriptor, .readable) { [self] in ready($0) }
-    if let greeting { send(Statement(greeting, isRepeatable: false) { _ in }) }
+    greet()
     let statements = waiting
     waiting = []
     for statement in statements { submit(statement) }
@@ -312,14 +337,15 @@ final class Connection: TurnEnder {
     connectTimer = nil
   }
 
-  /// The server ends a statement that takes too long; a server that no longer does even that is given up here.
+  /// The server ends a statement that takes too long; a server that no longer does even that is given up here. The time counts
+  /// from the end of the statement before: with many in the pipeline the last may rightly wait for long.
   private func armWatchdog() {
     guard !watchdogArmed else { return }
     watchdogArmed = true
     Loop.shared.after(.seconds(1)) { [self] in
       watchdogArmed = false
       guard !inFlight.isEmpty else { return }
-      if inFlight.first.sentAt.advanced(by: settings.statementTimeout + .seconds(2)) < .now {
+      if firstSince.advanced(by: settings.statementTimeout + .seconds(2)) < .now {
         lost(PostgresError(.connectionLost, "no answer"))
       } else {
         armWatchdog()

@@ -79,20 +79,25 @@ public final class PostgresClient {
   }
 
   private func run<Row: RowDecodable>(_ query: Query, on connection: Connection, isRepeatable: Bool) async throws(PostgresError) -> [Row] {
+    try await send(query, on: connection, isRepeatable: isRepeatable) { result in
+      do throws(PostgresError) { return .success(try result.rows(as: Row.self)) } catch { return .failure(error) }
+    }
+  }
+
+  /// Sends a statement and gives what `read` makes of its result.
+  private func send<Value: Sendable>(
+    _ query: Query, on connection: Connection, isRepeatable: Bool,
+    read: @escaping @Worker (borrowing ResultSet) -> Result<Value, PostgresError>
+  ) async throws(PostgresError) -> Value {
     try await withUnsafeContinuation { continuation in
       connection.submit(
         Statement(query, isRepeatable: isRepeatable) { outcome in
-          continuation.resume(returning: Self.rows(of: outcome))
+          switch consume outcome {
+          case .rows(let result): continuation.resume(returning: read(result))
+          case .failure(let error): continuation.resume(returning: .failure(error))
+          }
         })
     }.get()
-  }
-
-  private static func rows<Row: RowDecodable>(of outcome: consuming Outcome) -> Result<[Row], PostgresError> {
-    switch consume outcome {
-    case .rows(let result):
-      do throws(PostgresError) { return .success(try result.rows(as: Row.self)) } catch { return .failure(error) }
-    case .failure(let error): return .failure(error)
-    }
   }
 
   // MARK: Transactions
@@ -114,7 +119,7 @@ public final class PostgresClient {
       try? await transaction.execute("ROLLBACK")
       throw error
     }
-    try await transaction.execute("COMMIT")
+    try await transaction.commit()
     return value
   }
 
@@ -127,8 +132,7 @@ public final class PostgresClient {
 
     @discardableResult
     public func all<Row: RowDecodable>(_ query: Query, as type: Row.Type) async throws(PostgresError) -> [Row] {
-      // On another session the statement would be a transaction of its own.
-      guard connection.isOpen, connection.session == session else { throw PostgresError(.connectionLost, "in a transaction") }
+      try checkSession()
       return try await client.run(query, on: connection, isRepeatable: false)
     }
 
@@ -139,6 +143,18 @@ public final class PostgresClient {
     public func execute(_ query: Query) async throws(PostgresError) {
       let _: [NoColumns] = try await all(query, as: NoColumns.self)
     }
+
+    /// On another session a statement would be a transaction of its own.
+    private func checkSession() throws(PostgresError) {
+      guard connection.isOpen, connection.session == session else { throw PostgresError(.connectionLost, "in a transaction") }
+    }
+
+    /// To the COMMIT of a transaction that has failed the server says, without an error, that it has rolled it back.
+    fileprivate func commit() async throws(PostgresError) {
+      try checkSession()
+      let tag = try await client.send("COMMIT", on: connection, isRepeatable: false) { result in .success(result.commandTag) }
+      if tag != "COMMIT" { throw PostgresError(.server(.inFailedTransaction), "a statement of the transaction has failed") }
+    }
   }
 
   // MARK: Write connections
@@ -146,13 +162,19 @@ public final class PostgresClient {
   /// The one with least in flight; a new one rather than one that is busy, while there may be more.
   private func writer() -> Connection {
     var best: Connection?
-    for writer in writers where !writer.reserved && writer.load < best?.load ?? .max {
-      best = writer
-      if writer.load == 0 { return writer }
+    var unconnected: Connection?
+    for writer in writers where !writer.reserved {
+      if writer.isBackingOff {
+        unconnected = writer
+      } else if writer.load == 0 {
+        return writer
+      } else if writer.load < best?.load ?? .max {
+        best = writer
+      }
     }
     if writers.count < writeLimit { return addWriter() }
     // With every one taken by a transaction there is one more than the limit, rather than a wait for strangers.
-    return best ?? addWriter()
+    return best ?? unconnected ?? addWriter()
   }
 
   private func addWriter() -> Connection {
@@ -162,7 +184,7 @@ public final class PostgresClient {
   }
 
   private func reserveWriter() async -> Connection {
-    if writers.contains(where: { !$0.reserved }) || writers.count < writeLimit {
+    if writers.count(where: \.reserved) < writeLimit {
       // Statements still in flight there are synced before the transaction begins.
       let connection = writer()
       connection.reserved = true
@@ -172,6 +194,8 @@ public final class PostgresClient {
   }
 
   private func release(_ connection: Connection) {
+    // A transaction that could not be ended ends with its session: nobody else's statement may become part of it.
+    if connection.isOpen, !connection.isBetweenTransactions { connection.close() }
     connection.reserved = false
     guard !waitingForWriter.isEmpty else { return }
     connection.reserved = true
@@ -183,7 +207,7 @@ public final class PostgresClient {
   /// Has the database's notifications passed to `handler`. `query` is a `LISTEN`; it is repeated on every new connection.
   public func listen(_ query: Query, handler: @escaping @Worker (_ channel: String) -> Void) {
     counters.onNotification = handler
-    reader.greeting = query
+    reader.greet(query)
   }
 
   /// Opens the connection for reads now, so that the first request does not wait for it.

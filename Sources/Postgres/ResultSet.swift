@@ -11,6 +11,8 @@ struct ResultSet: ~Copyable {
 
   var status: ExecStatusType { PQresultStatus(result) }
   var count: Int { Int(PQntuples(result)) }
+  /// What was done, such as `COMMIT` or `INSERT 0 1`.
+  var commandTag: String { String(cString: PQcmdStatus(result)) }
 
   /// Every row, decoded.
   borrowing func rows<Row: RowDecodable>(as type: Row.Type) throws(PostgresError) -> [Row] {

@@ -8,9 +8,10 @@ final class Statement {
   let isRepeatable: Bool
   let complete: @Worker (consuming Outcome) -> Void
   var wasRetried = false
+  /// What it was prepared as; nil if it was sent as it is.
+  var name: StatementName?
   /// The result that comes next is the one of its preparation.
   var preparing = false
-  var sentAt = Instant.now
 
   init(_ query: Query, isRepeatable: Bool, complete: @escaping @Worker (consuming Outcome) -> Void) {
     self.query = query

@@ -1,7 +1,7 @@
 import EventLoop
 
-/// The name under which a statement is prepared on every connection of this process: derived from its text, so that it is the
-/// same in every worker and can be found again in `pg_stat_activity` and `pg_prepared_statements`.
+/// The name under which a statement is prepared on every connection of this process: derived from its text and the types of its
+/// parameters, so that it is the same in every worker and can be found again in `pg_stat_activity` and `pg_prepared_statements`.
 struct StatementName: Hashable {
   let text: String
 
@@ -10,15 +10,22 @@ struct StatementName: Hashable {
 
   @Worker static func of(_ query: Query) -> StatementName {
     if let name = known[query] { return name }
-    let name = StatementName(text: "chatty_" + String(fnv1a(query.sql), radix: 16))
+    let name = StatementName(text: stem(query))
     known[query.shape] = name
     return name
   }
 
-  /// Another name for the statement from now on, since what is prepared under the present one is out of date.
-  @Worker static func renew(_ query: Query) {
+  /// Another name for the statement from now on, since what is prepared under `name` is out of date. Of the statements that find
+  /// that out together only the first makes a new one.
+  @Worker static func renew(_ query: Query, insteadOf name: StatementName) {
+    guard known[query] == name else { return }
     renewals += 1
-    known[query.shape] = StatementName(text: "chatty_" + String(fnv1a(query.sql), radix: 16) + "_\(renewals)")
+    known[query.shape] = StatementName(text: "\(stem(query))_\(renewals)")
+  }
+
+  private static func stem(_ query: Query) -> String {
+    let types = query.parameters.map { " \($0.type.rawValue)" }.joined()
+    return "chatty_" + String(fnv1a(query.sql + types), radix: 16)
   }
 
   /// FNV-1a, 64 bits (draft-eastlake-fnv): short, stable from process to process, and nothing here is adversarial.

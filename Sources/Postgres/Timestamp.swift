@@ -23,7 +23,7 @@ public struct Timestamp: Equatable, Comparable, Sendable, CustomStringConvertibl
       func put(_ value: Int64, digits: Int, then separator: Character) {
         var rest = value
         for offset in stride(from: place + digits - 1, through: place, by: -1) {
-          buffer[offset] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
+          buffer[offset] = UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: rest % 10)
           rest /= 10
         }
         place += digits

@@ -151,7 +151,7 @@ is_ready() {
   while read -r pid name; do
     [[ ! -e /proc/$pid ]] || wrong "left running: $pid $name"
   done <<<"$processes"
-  if grep -lsF "$CHATTY_HOME/" /proc/[0-9]*/cmdline | grep -v "/proc/$$/"; then wrong 'a process of the stack is left'; fi
+  equal "$(find /proc -maxdepth 2 -path '/proc/[0-9]*/cwd' -lname "$CHATTY_HOME/*" 2>/dev/null || true)" '' 'the list of processes at work in its folder'
   equal "$(curl --silent --output /dev/null --write-out '%{http_code}' "$CHATTY_TEST_URL/posts" || true)" 000
   # Once more is no error.
   down

@@ -259,9 +259,7 @@ new_comment() {
 
 # letters COUNT [LETTER]: a text of so many characters.
 letters() {
-  local text
-  printf -v text '%*s' "$1" ''
-  printf '%s' "${text// /${2-x}}"
+  awk -v count="$1" -v letter="${2-x}" 'BEGIN { while (count-- > 0) printf "%s", letter }'
 }
 
 # next_page: the path and query of the next page of the last list, empty on the last one.

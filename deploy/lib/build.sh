@@ -11,9 +11,13 @@ need_swift() {
     fail "swift is ${found:-of an unknown version}: Swift $wanted or later is needed, see https://www.swift.org/install/linux/"
 }
 
-build() {
+# build: the executables; build_tests: the tests too. What one has built the other does not build again.
+build() { swift_build; }
+build_tests() { swift_build --build-tests; }
+
+swift_build() {
   say 'building (the first time takes some minutes)'
-  swift build --package-path "$ROOT" --configuration release </dev/null || fail 'the build failed'
+  swift build --package-path "$ROOT" --configuration release "$@" </dev/null || fail 'the build failed'
 }
 
 # install_executables: copies what is new, so that a build never touches what is running.

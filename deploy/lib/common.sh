@@ -18,6 +18,8 @@ fail() {
   exit 1
 }
 
+umask 022
+
 is_root() { [[ $EUID == 0 ]]; }
 
 # executable_of POOL: login is the auth service too.

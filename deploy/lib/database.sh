@@ -126,17 +126,20 @@ locate_database() {
   SERVICE_DATABASE_URL=postgresql://$host/$database${kept:+?$kept}
 }
 
-# connect_as_owner: whether the given database can be used; the password is in the environment, since arguments can be read by all.
+# connect_as_owner: whether the given database can be used; otherwise REASON says why not. The password goes by the environment,
+# since arguments can be read by everybody.
 connect_as_owner() {
-  local url=$DATABASE_OWNER_URL password=''
+  local url=$DATABASE_OWNER_URL password=${PGPASSWORD-}
   if [[ $url =~ ^(postgres(ql)?://[^/@:?]*):([^/@?]*)@(.*)$ ]]; then
-    url=${BASH_REMATCH[1]}@${BASH_REMATCH[4]}
-    printf -v password '%b' "${BASH_REMATCH[3]//%/\\x}"
+    url=${BASH_REMATCH[1]}@${BASH_REMATCH[4]} password=${BASH_REMATCH[3]//\\/\\\\}
+    printf -v password '%b' "${password//%/\\x}"
   fi
-  REASON=$(PGPASSWORD=${password:-${PGPASSWORD-}} PGCONNECT_TIMEOUT=2 psql --no-psqlrc --quiet --no-password "$url" --command 'SELECT 1' 2>&1 >/dev/null </dev/null)
+  REASON=$(PGPASSWORD=$password PGCONNECT_TIMEOUT=2 psql --no-psqlrc --quiet --no-password "$url" --command 'SELECT 1' 2>&1 >/dev/null </dev/null)
 }
 
 wait_for_database() {
   say 'waiting for the database'
-  eventually 10 connect_as_owner || fail "cannot reach the database of CHATTY_DATABASE_URL at ${DATABASE_HOST:-the default socket}: ${REASON%%$'\n'*}"
+  if eventually 10 connect_as_owner; then return; fi
+  REASON=${REASON%%$'\n'*}
+  fail "cannot reach the database of CHATTY_DATABASE_URL at ${DATABASE_HOST:-the default socket}: ${REASON#psql: error: }"
 }

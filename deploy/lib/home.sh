@@ -12,24 +12,22 @@ find_home() {
 
 # make_home: the folder of this stack, made where it is missing.
 make_home() {
-  if [[ -n ${CHATTY_HOME-} ]]; then
-    mkdir -p "$CHATTY_HOME"
-    CHATTY_HOME=$(realpath "$CHATTY_HOME")
-    check_owner
-    is_reachable "$CHATTY_HOME" ||
-      fail "CHATTY_HOME is $CHATTY_HOME, which the services' users cannot enter: choose another, or let others enter it and all folders above it"
+  local given=${CHATTY_HOME-}
+  if [[ -n $given ]]; then
+    CHATTY_HOME=$(realpath --canonicalize-missing "$given")
   else
     CHATTY_HOME=$(default_home)
-    mkdir -p "$CHATTY_HOME"
-    CHATTY_HOME=$(realpath "$CHATTY_HOME")
-    check_owner
   fi
   export CHATTY_HOME
-  chmod 755 "$CHATTY_HOME"
   [[ $CHATTY_HOME =~ ^[A-Za-z0-9/._-]+$ ]] || fail "CHATTY_HOME is '$CHATTY_HOME': only letters, digits and / . _ - can be in it"
   # What fits into a socket's address (unix(7)), its closing NUL included.
   local longest=$CHATTY_HOME/run/recommendations.sock.new
   ((${#longest} < 108)) || fail "CHATTY_HOME is $CHATTY_HOME, too long for the address of a socket by $((${#longest} - 107)): choose a shorter one"
+  mkdir -p "$CHATTY_HOME"
+  check_owner
+  chmod 755 "$CHATTY_HOME"
+  is_reachable "$CHATTY_HOME" ||
+    fail "CHATTY_HOME is $CHATTY_HOME, which the services' users cannot enter: choose another, or let others enter it and all folders above it"
 }
 
 # default_home: .chatty in the checkout. Where the services' users could not get there, it becomes a link to a folder under
@@ -37,14 +35,14 @@ make_home() {
 default_home() {
   local link=$ROOT/.chatty folder
   if [[ -L $link ]]; then
-    readlink -f "$link"
+    realpath --canonicalize-missing "$link"
     return
   fi
   if [[ ! -e $link ]]; then
     mkdir "$link"
     chmod 755 "$link"
     if is_reachable "$link"; then
-      printf '%s' "$link"
+      realpath "$link"
       return
     fi
     rmdir "$link"
@@ -55,8 +53,7 @@ default_home() {
     printf '%s' "$folder"
     return
   fi
-  is_reachable "$link" || fail "the services' users cannot enter $link: let others enter it and all folders above it, or move it away"
-  printf '%s' "$link"
+  realpath "$link"
 }
 
 # is_reachable FOLDER: whether others than its owner can enter it; they only have to where services have users of their own.

@@ -84,7 +84,14 @@ reload_nginx() {
   }
 }
 
-has_new_children() { pgrep --parent "$1" | grep -vxqF "$2"; }
+# has_new_children PARENT OLD: a child that is not in OLD.
+has_new_children() {
+  local pid
+  for pid in $(pgrep --parent "$1"); do
+    if [[ $'\n'$2$'\n' != *$'\n'$pid$'\n'* ]]; then return 0; fi
+  done
+  return 1
+}
 
 # is_open ADDRESS PORT: whether somebody listens there.
 is_open() { (exec 3<>"/dev/tcp/$1/$2") 2>/dev/null; }

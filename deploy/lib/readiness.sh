@@ -8,7 +8,7 @@ answers() {
 
 # is_steady SERVICE: it has run for more than a second.
 is_steady() {
-  sv status "$CHATTY_HOME/service/$1" 2>/dev/null | grep -Eq '^run: [^:]*: \(pid [0-9]+\) ([2-9]|[1-9][0-9]+)s'
+  [[ $(sv status "$CHATTY_HOME/service/$1" 2>/dev/null) =~ ^run:\ [^:]*:\ \(pid\ [0-9]+\)\ ([2-9]|[1-9][0-9]+)s ]]
 }
 
 # wait_until_ready: for all of it; if it takes too long, says what is missing and shows its log.

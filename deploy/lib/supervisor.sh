@@ -4,8 +4,11 @@
 # stack_processes: every process of this stack, as "pid name": its current folder is in service/, nginx/ or postgres/.
 stack_processes() {
   local folder pid
-  find /proc -maxdepth 2 -path '/proc/[0-9]*/cwd' \( -lname "$CHATTY_HOME/service" -o -lname "$CHATTY_HOME/service/*" \
-    -o -lname "$CHATTY_HOME/nginx" -o -lname "$CHATTY_HOME/postgres" \) 2>/dev/null | while read -r folder; do
+  # Processes that end meanwhile are no error.
+  {
+    find /proc -maxdepth 2 -path '/proc/[0-9]*/cwd' \( -lname "$CHATTY_HOME/service" -o -lname "$CHATTY_HOME/service/*" \
+      -o -lname "$CHATTY_HOME/nginx" -o -lname "$CHATTY_HOME/postgres" \) 2>/dev/null || true
+  } | while read -r folder; do
     pid=${folder//[!0-9]/}
     case $(cat "/proc/$pid/comm" 2>/dev/null) in
       runsvdir) printf '%s runsvdir\n' "$pid" ;;
@@ -16,14 +19,14 @@ stack_processes() {
 
 # supervisor: the process id of this stack's runsvdir, nothing if it does not run.
 supervisor() {
-  stack_processes | awk '$2 == "runsvdir" { print $1; exit }'
+  stack_processes | awk '$2 == "runsvdir" { print $1 }'
 }
 
 # is_supervised SERVICE: its runsv is there.
-is_supervised() { sv status "$CHATTY_HOME/service/$1" 2>/dev/null | grep -Eq '^(run|down|finish): '; }
+is_supervised() { [[ $(sv status "$CHATTY_HOME/service/$1" 2>/dev/null) =~ ^(run|down|finish): ]]; }
 
 # is_running SERVICE
-is_running() { sv status "$CHATTY_HOME/service/$1" 2>/dev/null | grep -q '^run: '; }
+is_running() { [[ $(sv status "$CHATTY_HOME/service/$1" 2>/dev/null) == run:* ]]; }
 
 # start_supervisor: if it does not run. It lives on when this script ends, has nothing of this script's environment, and keeps
 # none of its files open.
@@ -80,7 +83,8 @@ stop_service() {
 
 # stop_stack: in the order in which nobody is left without what they need; then whatever is left.
 stop_stack() {
-  local services=() folder pid
+  local services=() folder pid before
+  before=$(stack_processes)
   for folder in "$CHATTY_HOME"/service/*/; do
     folder=${folder%/}
     case ${folder##*/} in nginx | postgres | '*') ;; *) services+=("${folder##*/}") ;; esac
@@ -99,7 +103,17 @@ stop_stack() {
     eventually 5 is_stopped || signal_stack KILL
     eventually 5 is_stopped || fail "these processes do not end: $(stack_processes)"
   fi
+  # Those that have ended may wait for init to take note of it.
+  eventually 5 are_gone "$before" || true
   rm -f "$CHATTY_HOME/runsvdir.pid"
+}
+
+# are_gone PROCESSES: none of these is there, not even as a zombie.
+are_gone() {
+  local pid _
+  while read -r pid _; do
+    if [[ -n $pid && -e /proc/$pid ]]; then return 1; fi
+  done <<<"$1"
 }
 
 is_stopped() { [[ -z $(stack_processes) ]]; }

@@ -1,13 +1,12 @@
 // What a client sent, field by field: typed, bounded, and with every wrong field in one answer.
 
 import EventLoop
-import FoundationEssentials
 
 /// Collects the fields of one request. Each reading function gives a value of its type at once, a meaningless one if the field
 /// is wrong; `validate()` then throws everything that was wrong. Nothing read may be used before it.
 @Worker
 public final class Input {
-  private let request: Request
+  let request: Request
   private var errors: [FieldError] = []
   private var bodyState: BodyState = .unread
 
@@ -152,9 +151,12 @@ public final class Input {
         errors.append(FieldError(.missing, "body", nil, .null))
         return nil
       }
-      guard let value = try? JSON.decoder.decode(JSONValue.self, from: Data(request.raw.body)) else {
+      let value: JSONValue
+      do throws(JSONReader.Failure) {
+        value = try JSONReader.parse(request.raw.body)
+      } catch {
         let flaw = FieldFlaw.invalidJSON
-        errors.append(FieldError(type: flaw.type, loc: [.name("body"), .offset(0)], msg: flaw.message, input: .object([:])))
+        errors.append(FieldError(type: flaw.type, loc: [.name("body"), .offset(error.offset)], msg: flaw.message, input: .object([:])))
         return nil
       }
       guard case .object(let object) = value else {

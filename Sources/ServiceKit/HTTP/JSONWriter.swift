@@ -3,8 +3,8 @@
 // into the response's bytes, in a third of the time.
 
 /// Encodes one value. Members that are nil are written as `null`. Numbers must be finite.
-struct JSONWriter {
-  static func encode(_ value: some Encodable) throws -> [UInt8] {
+package struct JSONWriter {
+  package static func encode(_ value: some Encodable) throws -> [UInt8] {
     let output = Output()
     try output.write(value)
     return output.bytes

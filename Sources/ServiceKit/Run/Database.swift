@@ -7,7 +7,7 @@ import Postgres
 public struct Database {
   let client: PostgresClient
 
-  init(_ client: PostgresClient) { self.client = client }
+  package init(_ client: PostgresClient) { self.client = client }
 
   /// Runs a statement that changes nothing.
   public func read<Row: RowDecodable>(_ query: Query, as type: Row.Type) async throws(APIError) -> [Row] {

@@ -7,23 +7,24 @@ import Logging
 import Postgres
 
 @Worker
-final class Dispatcher {
+package final class Dispatcher {
   private let router: Router
   private let settings: Settings
   private let database: Database
   private let verifier: TokenVerifier
   /// A request that has waited longer than this before a worker took it is not begun: nginx, and the client, have given up.
-  private let deadline: Duration
+  /// In seconds.
+  private let deadline: Double
 
-  init(routes: [Route], settings: Settings, database: Database, verifier: TokenVerifier) {
+  package init(routes: [Route], settings: Settings, database: Database, verifier: TokenVerifier) {
     router = Router(routes)
     self.settings = settings
     self.database = database
     self.verifier = verifier
-    deadline = settings.database.statementTimeout + .seconds(2)
+    deadline = (settings.database.statementTimeout + .seconds(2)) / .seconds(1)
   }
 
-  func respond(to raw: FastCGI.Request) async -> FastCGI.Response {
+  package func respond(to raw: FastCGI.Request) async -> FastCGI.Response {
     let started = ContinuousClock.now
     let (path, query) = Self.split(raw.target)
     if path == Readiness.path { return await Readiness.respond(to: raw, database, pool: settings.pool) }
@@ -60,7 +61,7 @@ final class Dispatcher {
     var now = timespec()
     clock_gettime(CLOCK_REALTIME, &now)
     let waited = Double(now.tv_sec) + Double(now.tv_nsec) / 1e9 - received
-    return .seconds(waited) < deadline
+    return !(waited > deadline)
   }
 
   /// One line a request: errors of ours at `error`, a database that is away at `warning`, the rest at `info`.

@@ -71,6 +71,8 @@ struct Router {
     var parts = path.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
     guard parts.first?.isEmpty == true else { throw .notFound() }
     parts.removeFirst()
+    // `/p%6Fsts` is `/posts` (RFC 3986, section 6.2.2.2); an encoded slash parts nothing.
+    if path.utf8.contains(UInt8(ascii: "%")) { parts = parts.map { Substring(PercentEncoding.decode($0, plusIsSpace: false)).utf8 } }
     var allowed: [String] = []
     for route in routes where Self.matches(route, parts) {
       if route.method == method { return (route, Self.values(route, parts)) }
@@ -93,7 +95,7 @@ struct Router {
   private static func values(_ route: Route, _ parts: [Substring.UTF8View]) -> [String: String] {
     var values: [String: String] = [:]
     for (segment, part) in zip(route.segments, parts) {
-      if case .parameter(let name) = segment { values[name] = PercentEncoding.decode(part, plusIsSpace: false) }
+      if case .parameter(let name) = segment { values[name] = String(Substring(part)) }
     }
     return values
   }

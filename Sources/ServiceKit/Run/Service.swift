@@ -50,6 +50,8 @@ public enum Service {
       dispatcher = Dispatcher(
         routes: definition.routes, settings: settings, database: Database(client),
         verifier: try TokenVerifier(keys: settings.keys, issuer: settings.publicURL))
+    } catch let error as KeyError {
+      exitForConfiguration("CHATTY_KEYS is of no use: \(error)")
     } catch {
       exitForConfiguration("\(error)")
     }

@@ -58,8 +58,18 @@ let package = Package(
       name: "Operator",
       dependencies: ["ServiceKit", "Passwords", .product(name: "ArgumentParser", package: "swift-argument-parser")], swiftSettings: strict),
 
+    .target(name: "TestSupport", dependencies: ["EventLoop", "FastCGI", "Postgres"], path: "Tests/Support", swiftSettings: strict),
+    .executableTarget(name: "Probe", dependencies: ["ServiceKit"], path: "Tests/Probe", swiftSettings: strict),
+    tests("EventLoop", ["EventLoop", "TestSupport"]),
+    tests("FastCGI", ["FastCGI", "TestSupport"]),
+    tests("Postgres", ["Postgres", "TestSupport"]),
     tests("Passwords", ["Passwords"]),
     tests("Mail", ["Mail"]),
-    tests("ServiceKit", ["ServiceKit", .product(name: "Crypto", package: "swift-crypto")]),
+    tests(
+      "ServiceKit",
+      [
+        "ServiceKit", "TestSupport", "Probe", .product(name: "Crypto", package: "swift-crypto"),
+        .product(name: "Logging", package: "swift-log"),
+      ]),
   ]
 )

@@ -143,9 +143,9 @@ public final class Loop: SerialExecutor, TaskExecutor, @unchecked Sendable {
     event.events = interest.rawValue
     event.data.u64 = UInt64(generation) << 32 | UInt64(UInt32(bitPattern: descriptor))
     guard epoll_ctl(epoll, operation, descriptor, &event) != 0 else { return }
-    // A library has closed a watched descriptor by itself, as libpq does when the server hangs up, and its number is another's
-    // now: the kernel forgot the first with its end.
-    if operation == EPOLL_CTL_MOD, errno == ENOENT { epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, &event) }
+    // A watched descriptor was closed, as a library may do, and its number is another's now: the kernel forgot the first with its
+    // end.
+    if operation == EPOLL_CTL_MOD { epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, &event) }
   }
 
   /// The generation tells an event of a descriptor that was closed, and its number used again, within one turn.

@@ -20,6 +20,8 @@ final class Connection: TurnEnder {
   private let events: ConnectionEvents
   private var state = State.closed
   private var handle: Handle?
+  /// The socket that the loop watches. libpq closes it by itself when the server hangs up, and does not know it any more then.
+  private var watched: Int32?
   private var prepared: Set<StatementName> = []
   private var scratch = Scratch()
 
@@ -237,13 +239,13 @@ final class Connection: TurnEnder {
 
   private func awaitProgress(_ readiness: Readiness) {
     guard let descriptor = handle?.descriptor, descriptor >= 0 else { return attemptFailed(errorMessage) }
-    Loop.shared.watch(descriptor, readiness) { [self] _ in progress(descriptor) }
+    watch(descriptor, readiness) { [self] _ in progress() }
   }
 
-  private func progress(_ descriptor: Int32) {
+  private func progress() {
     guard let connection = handle?.pointer else { return }
     // The library may go on with another socket (the next host of a list).
-    Loop.shared.unwatch(descriptor)
+    unwatch()
     switch PQconnectPoll(connection) {
     case PGRES_POLLING_READING: awaitProgress(.readable)
     case PGRES_POLLING_WRITING: awaitProgress(.writable)
@@ -263,7 +265,7 @@ final class Connection: TurnEnder {
     prepared = []
     waitsForWritability = false
     state = .ready
-    Loop.shared.watch(descriptor, .readable) { [self] in ready($0) }
+    watch(descriptor, .readable) { [self] in ready($0) }
     greet()
     let statements = waiting
     waiting = []
@@ -328,8 +330,18 @@ final class Connection: TurnEnder {
   }
 
   private func dropHandle() {
-    if let descriptor = handle?.descriptor { Loop.shared.unwatch(descriptor) }
+    unwatch()
     handle = nil
+  }
+
+  private func watch(_ descriptor: Int32, _ readiness: Readiness, handler: @escaping @Worker (Readiness) -> Void) {
+    watched = descriptor
+    Loop.shared.watch(descriptor, readiness, handler: handler)
+  }
+
+  private func unwatch() {
+    if let watched { Loop.shared.unwatch(watched) }
+    watched = nil
   }
 
   private func cancelConnectTimer() {

@@ -1,5 +1,6 @@
 // Where the database is and how a session there is set up.
 
+import CPostgres
 import Glibc
 
 public struct ConnectionSettings: Sendable {
@@ -36,14 +37,38 @@ public struct ConnectionSettings: Sendable {
     parameters.append(("application_name", applicationName))
     parameters.append(("client_encoding", "UTF8"))
     if preparesStatements {
-      // The statements are short: compiling one costs more than it can save. A pooler refuses these, and has its own.
+      // The statements are short: compiling one costs more than it can save. A pooler refuses these, and has its own. What the URL
+      // says itself comes first: of two settings of one thing the last counts.
+      let own = ConnectionString.option("options", of: url).map { [$0] } ?? []
       let options = [
         "statement_timeout=\(milliseconds)", "lock_timeout=\(milliseconds)", "idle_in_transaction_session_timeout=\(2 * milliseconds)",
         "jit=off",
       ]
-      parameters.append(("options", options.map { "-c \($0)" }.joined(separator: " ")))
+      parameters.append(("options", (own + options.map { "-c \($0)" }).joined(separator: " ")))
     }
     return parameters
+  }
+}
+
+/// Connection strings and URIs as libpq understands them (manual, 34.1.1).
+public enum ConnectionString {
+  /// Whether a text is one. Where it leads is not looked at.
+  public static func isValid(_ text: String) -> Bool {
+    guard let options = PQconninfoParse(text, nil) else { return false }
+    PQconninfoFree(options)
+    return true
+  }
+
+  /// What it says of one of libpq's keywords; nil if it says nothing.
+  static func option(_ keyword: String, of text: String) -> String? {
+    guard let options = PQconninfoParse(text, nil) else { return nil }
+    defer { PQconninfoFree(options) }
+    var next = options
+    while let found = next.pointee.keyword {
+      if strcmp(found, keyword) == 0 { return next.pointee.val.map { String(cString: $0) } }
+      next += 1
+    }
+    return nil
   }
 }
 

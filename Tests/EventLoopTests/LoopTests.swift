@@ -285,15 +285,20 @@ struct LoopTests {
     #expect(wrongCalls == 0)
   }
 
-  @Test("a descriptor that was closed without being unwatched does not keep the next one of its number from being watched")
-  func closedByALibrary() async throws {
+  @Test(
+    "a descriptor that was closed without being unwatched does not keep the next one of its number from being watched",
+    arguments: [[.readable, .edgeTriggered], [.readable, .exclusive]] as [Readiness])
+  func closedByALibrary(interest: Readiness) async throws {
     let calls = try await onLoop {
       let pair = try SocketPair()
       let number = pair.first
       Loop.shared.watch(number, .readable) { _ in }
       let next = try SocketPair(replacing: pair)
       let calls = Recorder()
-      Loop.shared.watch(number, [.readable, .edgeTriggered]) { _ in calls.append(1) }
+      Loop.shared.watch(number, interest) { _ in
+        calls.append(1)
+        Loop.shared.unwatch(number)
+      }
       next.writeToFirst()
       _ = await eventually { calls.values.count == 1 }
       Loop.shared.unwatch(number)

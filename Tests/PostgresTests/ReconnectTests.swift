@@ -47,7 +47,8 @@ struct ReconnectTests {
     try await withClient { test async throws in
       try await withClient { operatorOfDatabase async throws in
         async let terminated: Void = {
-          for _ in 0..<2 {
+          for round in 0..<2 {
+            guard await eventually({ test.client.reconnects == round }) else { throw TestError("not connected again") }
             try await operatorOfDatabase.client.waitUntilBusy(test.name)
             try await operatorOfDatabase.client.terminate(test.name)
           }

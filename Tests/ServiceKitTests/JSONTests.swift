@@ -85,6 +85,21 @@ struct JSONWriterTests {
       try written(value) == #"{"z":-1,"a":null,"list":[{"name":"x","score":0.5}],"absent":null,"flag":true,"optional":7,"count":2}"#)
   }
 
+  @Test("nil of every type is null")
+  func nils() throws {
+    struct Nils: Encodable {
+      let bool: Bool? = nil
+      let int: Int? = nil
+      let int32: Int32? = nil
+      let uint64: UInt64? = nil
+      let double: Double? = nil
+      let float: Float? = nil
+      let list: [String]? = nil
+    }
+    #expect(
+      try written(Nils()) == #"{"bool":null,"int":null,"int32":null,"uint64":null,"double":null,"float":null,"list":null}"#)
+  }
+
   @Test("lists, empty ones and plain values are written")
   func plain() throws {
     #expect(try written([Int]()) == "[]")

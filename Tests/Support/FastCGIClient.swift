@@ -26,7 +26,9 @@ public struct ClientResponse: Sendable {
       guard let colon = line.range(of: ": ") else { throw TestError("no header: \(line)") }
       return (name: String(line[..<colon.lowerBound]), value: String(line[colon.upperBound...]))
     }
-    guard let first = all.first, first.name == "Status", let status = Int(first.value.prefix(while: \.isNumber)) else { throw TestError("no status") }
+    guard let first = all.first, first.name == "Status", let status = Int(first.value.prefix(while: \.isNumber)) else {
+      throw TestError("no status")
+    }
     self.status = status
     headers = Array(all.dropFirst())
     body = Array(standardOutput[end.upperBound...])

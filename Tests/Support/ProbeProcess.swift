@@ -41,7 +41,9 @@ public final class ProbeProcess: Sendable {
     return found
   }
 
-  public func client() async throws -> FastCGIClient { try await .connect(to: listener.path) }
+  public func client(on executor: ThreadExecutor? = nil) async throws -> FastCGIClient {
+    try await .connect(to: listener.path, on: executor, of: self)
+  }
 
   /// What it has written on standard error so far.
   public var log: String { output.text }

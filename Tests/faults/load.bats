@@ -74,7 +74,10 @@ answers_quickly() {
 
 @test "a flood of logins is turned away quickly, and the other services hardly notice" {
   local body
-  body=$(account traveller | jq -c 'del(.email)')
+  # Registered here: a hash of the cost that real ones have.
+  register flooded
+  sql "UPDATE users SET verified_at = now() WHERE id = $(id_of flooded)"
+  body=$(account flooded | jq -c 'del(.email)')
   seq 400 | xargs -P 64 -I{} curl --silent --output /dev/null --dump-header "$BATS_TEST_TMPDIR/{}.headers" --max-time 30 \
     --write-out '%{http_code} %{time_total}\n' --header 'Content-Type: application/json' --data-binary "$body" \
     "$CHATTY_TEST_URL/auth/login" >"$BATS_TEST_TMPDIR/logins" 3>&- &
@@ -87,11 +90,13 @@ answers_quickly() {
 
   # Each is either a login or a refusal, and none waits for long.
   local other
+  printf 'logins: %s, the slowest in %s s\n' "$(cut -d' ' -f1 "$BATS_TEST_TMPDIR/logins" | sort | uniq -c | xargs)" \
+    "$(cut -d' ' -f2 "$BATS_TEST_TMPDIR/logins" | sort -n | tail -n 1)" >&2
   other=$(awk '$1 != 200 && $1 != 503 && $1 != 429' "$BATS_TEST_TMPDIR/logins")
   [[ -z $other ]] || wrong "other answers: $other"
   equal "$(wc -l <"$BATS_TEST_TMPDIR/logins")" 400 'the number of answers'
   grep -q '^200 ' "$BATS_TEST_TMPDIR/logins" || wrong 'nobody got in'
-  awk '$1 == 503 || $1 == 429 { n++ } END { exit n < 50 }' "$BATS_TEST_TMPDIR/logins" || wrong 'hardly anybody was turned away'
+  awk '$1 == 503 || $1 == 429 { n++ } END { exit n < 50 }' "$BATS_TEST_TMPDIR/logins" || wrong "hardly anybody was turned away: $(cut -d' ' -f1 "$BATS_TEST_TMPDIR/logins" | sort | uniq -c | xargs)"
   equal "$(awk '$2 > 10' "$BATS_TEST_TMPDIR/logins")" '' 'the list of slow answers'
   equal "$(grep -LiE '^(Retry-After: [0-9]+|HTTP/1.1 200)' "$BATS_TEST_TMPDIR"/*.headers)" '' 'the list of refusals without Retry-After'
 

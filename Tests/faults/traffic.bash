@@ -11,6 +11,7 @@ prepare_traffic() {
 # begin_traffic [OPTION…]: starts traffic.py, which goes on until end_traffic.
 begin_traffic() {
   TRAFFIC=$BATS_TEST_TMPDIR/traffic MARK="test-$BATS_TEST_NUMBER-$RANDOM"
+  rm -f "$TRAFFIC.stop"
   python3 "$BATS_TEST_DIRNAME/traffic.py" "$CHATTY_TEST_URL" --token "$(token_of traveller)" --posts "$BATS_FILE_TMPDIR/posts" \
     --acknowledged "$TRAFFIC.acknowledged" --mark "$MARK" --until "$TRAFFIC.stop" "$@" >"$TRAFFIC.report" 2>"$TRAFFIC.errors" 3>&- &
   TRAFFIC_PID=$!

@@ -45,13 +45,12 @@ static void put_string(const char *text) {
     put("\"");
 }
 
-// "2025-11-23 21:38:00.123456+00", as a connection in UTC has it, becomes RFC 3339.
+// "2025-11-23 21:38:00.5+00", as a connection in UTC has it, becomes RFC 3339 with six digits of the second.
 static void put_time(const char *text) {
-    char time[40];
-    snprintf(time, sizeof time, "%s", text);
-    char *blank = strchr(time, ' '), *zone = strchr(time, '+');
-    if (blank) *blank = 'T';
-    if (zone) strcpy(zone, "Z");
+    char time[] = "0000-00-00T00:00:00.000000Z";
+    size_t size = strcspn(text, "+");
+    memcpy(time, text, size < sizeof time - 2 ? size : sizeof time - 2);
+    time[10] = 'T';
     put_string(time);
 }
 

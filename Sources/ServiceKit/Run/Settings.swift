@@ -2,6 +2,7 @@
 
 import Glibc
 import Logging
+import Postgres
 
 /// What every process of Chatty is told by its environment.
 public struct Settings: Sendable {
@@ -36,7 +37,7 @@ public struct Settings: Sendable {
     pool = try reader.text("CHATTY_POOL", default: name)
     let timeout = try reader.integer("CHATTY_STATEMENT_TIMEOUT", 100...600_000, default: 5_000)
     database = ConnectionSettings(
-      url: try reader.text("CHATTY_DATABASE_URL", default: "postgresql:///chatty?host=\(home)/run"),
+      url: try reader.databaseURL("CHATTY_DATABASE_URL", default: "postgresql:///chatty?host=\(home)/run"),
       user: try reader.text("CHATTY_DATABASE_USER", default: "chatty_\(name)"),
       password: try reader.secret("CHATTY_DATABASE_PASSWORD_FILE"),
       applicationName: "chatty-\(pool)",
@@ -124,6 +125,14 @@ private struct SettingReader {
       throw SettingError(name, "is not a \(schemes.joined(separator: " or ")) address")
     }
     while text.hasSuffix("/") { text.removeLast() }
+    guard !text.hasSuffix(":") else { throw SettingError(name, "names no host") }
+    return text
+  }
+
+  /// The text itself may hold a password, and is not shown.
+  func databaseURL(_ name: String, default fallback: String) throws(SettingError) -> String {
+    let text = try text(name, default: fallback)
+    guard ConnectionString.isValid(text) else { throw SettingError(name, "is not a PostgreSQL address (postgresql://…)") }
     return text
   }
 
@@ -133,8 +142,9 @@ private struct SettingReader {
     guard let file = fopen(path, "r") else { throw SettingError(name, "names \(path): \(String(cString: strerror(errno)))") }
     defer { fclose(file) }
     var line = [CChar](repeating: 0, count: 1024)
-    guard fgets(&line, Int32(line.count), file) != nil else { throw SettingError(name, "names \(path), which is empty") }
-    return String(decoding: line.prefix { $0 != 0 && $0 != 10 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    let secret = fgets(&line, Int32(line.count), file) == nil ? [] : line.prefix { $0 != 0 && $0 != 10 }
+    guard !secret.isEmpty else { throw SettingError(name, "names \(path), which is empty") }
+    return String(decoding: secret.map { UInt8(bitPattern: $0) }, as: UTF8.self)
   }
 }
 

@@ -48,7 +48,7 @@ struct ReconnectTests {
       try await withClient { operatorOfDatabase async throws in
         async let terminated: Void = {
           for round in 0..<2 {
-            guard await eventually({ test.client.reconnects == round }) else { throw TestError("not connected again") }
+            guard await eventually({ await test.client.reconnects == round }) else { throw TestError("not connected again") }
             try await operatorOfDatabase.client.waitUntilBusy(test.name)
             try await operatorOfDatabase.client.terminate(test.name)
           }

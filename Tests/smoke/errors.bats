@@ -212,7 +212,7 @@ EOF_ROUTES
 
 @test "422 for a body that is not JSON" {
   local text
-  for text in '{' '{"title": }' "{'title': 'x'}" '{"title": "x"} {}' '{"title": "x",,}' 'title=x' '{"title": "\x"}' '{"title": "unclosed}' NaN; do
+  for text in '{' '{"title": }' "{'title': 'x'}" '{"title": "x"} {}' '{"title": "x",}' '{"title": [1,]}' 'title=x' '{"title": "\x"}' '{"title": "unclosed}' NaN; do
     as ada post /posts "$text"
     expect 422 '.detail | length == 1' '.detail[0] | .type == "json_invalid" and .loc[0] == "body"'
   done

@@ -35,7 +35,7 @@ install_file() {
   if cmp --silent "$1" "$2"; then return; fi
   install --mode 755 "$1" "$2.new"
   mv "$2.new" "$2"
-  say "installed ${2##*/}"
+  did "installed ${2##*/}"
 }
 
 # install_runtime EXECUTABLE: Swift's libraries, beside the executables, if the toolchain is where the services' users cannot read it.

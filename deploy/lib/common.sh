@@ -12,6 +12,13 @@ readonly EXECUTABLES=(chatty-auth chatty-posts chatty-feed chatty-admin chatty-r
 
 say() { printf '%s\n' "$*"; }
 
+# did TEXT…: says what has been done, and that something has.
+CHANGED=false
+did() {
+  CHANGED=true
+  say "$@"
+}
+
 # fail TEXT…: ends the script with one line on standard error.
 fail() {
   printf '%s: %s\n' "$PROGRAM" "$*" >&2

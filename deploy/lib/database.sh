@@ -26,7 +26,7 @@ as_postgres() {
 # make_cluster: initdb into a folder beside, so that a cluster is there whole or not at all.
 make_cluster() {
   if [[ -e $CHATTY_HOME/postgres/PG_VERSION ]]; then return; fi
-  say 'making a private PostgreSQL cluster'
+  did 'making a private PostgreSQL cluster'
   rm -rf "$CHATTY_HOME/postgres.new"
   folder postgres.new 700 postgres postgres
   as_postgres "$(postgres_bin)/initdb" --pgdata "$CHATTY_HOME/postgres.new" --username postgres --encoding UTF8 --locale C.UTF-8 \
@@ -71,7 +71,7 @@ start_cluster() {
     if [[ $(administer --command 'SELECT count(*) FROM pg_settings WHERE pending_restart') != 0 ]]; then
       restart_cluster
     else
-      say 'PostgreSQL has taken its new settings'
+      did 'PostgreSQL has taken its new settings'
     fi
     rm -f "$CHATTY_HOME/etc/changed"
   fi
@@ -82,7 +82,7 @@ start_cluster() {
 }
 
 restart_cluster() {
-  say 'restarting PostgreSQL for its new settings'
+  did 'restarting PostgreSQL for its new settings'
   rm -f "$CHATTY_HOME/service/postgres/changed" "$CHATTY_HOME/etc/changed"
   sv -w 60 restart "$CHATTY_HOME/service/postgres" >/dev/null || fail 'PostgreSQL does not end'
 }
@@ -94,7 +94,7 @@ make_database() {
   fi
   if [[ $(administer --command "SELECT count(*) FROM pg_database WHERE datname = 'chatty'") == 0 ]]; then
     administer --command 'CREATE DATABASE chatty OWNER chatty_owner TEMPLATE template0'
-    say 'made the database chatty'
+    did 'made the database chatty'
   fi
 }
 

@@ -80,7 +80,7 @@ make_users() {
   for name in chatty-auth chatty-posts chatty-feed chatty-admin chatty-recommendations chatty-worker; do
     if ! getent passwd "$name" >/dev/null; then
       useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin "$name"
-      say "made the system user $name"
+      did "made the system user $name"
     fi
   done
 }

@@ -62,11 +62,11 @@ start_nginx() {
   if ! is_running nginx; then
     start_service nginx
   elif [[ -e $CHATTY_HOME/service/nginx/changed ]]; then
-    say 'restarting nginx'
+    did 'restarting nginx'
     rm -f "$CHATTY_HOME/service/nginx/changed"
     sv -w 45 restart "$CHATTY_HOME/service/nginx" >/dev/null || fail 'nginx does not end'
   elif [[ -e $CHATTY_HOME/nginx/changed ]]; then
-    say 'nginx takes its new configuration'
+    did 'nginx takes its new configuration'
     reload_nginx || fail 'nginx does not take it'
   fi
   rm -f "$CHATTY_HOME/nginx/changed"

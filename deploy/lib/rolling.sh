@@ -56,7 +56,7 @@ has_new_parent() {
 restart_worker() {
   rm -f "$CHATTY_HOME/service/worker/changed"
   sv -w 60 restart "$CHATTY_HOME/service/worker" >/dev/null || fail 'the worker does not end'
-  say 'restarted the worker'
+  did 'restarted the worker'
 }
 
 # in_parallel FUNCTION NAME…: for each name at the same time; fails if one of them did.

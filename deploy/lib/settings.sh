@@ -117,7 +117,7 @@ write_settings_file() {
       done
     } >"$file"
   )
-  say "wrote $file, with every setting as a comment"
+  did "wrote $file, with every setting as a comment"
 }
 
 # What other scripts must know of the running stack, whatever their environment says: written by up.

@@ -1,5 +1,6 @@
 # shellcheck shell=bash
 # runit: one runsvdir keeps every service of a stack running, and each service's log.
+# shellcheck disable=SC2034 # what it sets is for other files
 
 # stack_processes: every process of this stack, as "pid name": its current folder is in service/, nginx/ or postgres/.
 stack_processes() {
@@ -33,7 +34,7 @@ is_running() { [[ $(sv status "$CHATTY_HOME/service/$1" 2>/dev/null) == run:* ]]
 start_supervisor() {
   if [[ -n $(supervisor) ]]; then return; fi
   if [[ -n $(stack_processes) ]]; then
-    say 'the supervisor is gone and has left processes behind: stopping them first'
+    did 'the supervisor is gone and has left processes behind: stopping them first'
     stop_stack
   fi
   (
@@ -52,6 +53,7 @@ start_service() {
   # runsvdir looks for new folders every five seconds.
   eventually 15 is_supervised "$1" || fail "the supervisor does not take $1: see $CHATTY_HOME/log/supervisor.log"
   sv up "$folder" >/dev/null
+  CHANGED=true
   rm -f "$folder/down" "$folder/changed"
 }
 

@@ -8,11 +8,8 @@ struct FIFO<Element> {
 
   mutating func append(_ element: Element) { elements.append(element) }
 
-  /// The queue may not be empty.
-  var first: Element {
-    get { elements[head]! }
-    set { elements[head] = newValue }
-  }
+  /// The element with `offset` elements before it; there must be so many.
+  subscript(offset: Int) -> Element { elements[head + offset]! }
 
   mutating func removeFirst() -> Element {
     let element = elements[head]!

@@ -12,11 +12,31 @@ final class Statement {
   var name: StatementName?
   /// The result that comes next is the one of its preparation.
   var preparing = false
+  /// A sync follows it: the transaction that it is in ends with it.
+  var endsTransaction = false
+  /// It is not to share its transaction with others.
+  var isAlone: Bool
+
+  /// What has come for it; not final before its sync.
+  var rows: ResultSet?
+  var failure: PostgresError?
+  /// Its preparation has failed, or was not come to.
+  var isUnprepared = false
 
   init(_ query: Query, isRepeatable: Bool, complete: @escaping @Worker (consuming Outcome) -> Void) {
     self.query = query
     self.isRepeatable = isRepeatable
     self.complete = complete
+    isAlone = !isRepeatable
+  }
+
+  /// Forgets what has come, to be sent once more.
+  func reset() {
+    preparing = false
+    endsTransaction = false
+    isUnprepared = false
+    rows = nil
+    failure = nil
   }
 }
 

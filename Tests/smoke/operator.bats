@@ -122,14 +122,14 @@ refuses() {
 
 @test "wrong counters are counted again" {
   new_post ada
-  as ada post "/posts/$POST/likes"
+  as ada post "/posts/$NEW_POST/likes"
   expect 200
-  sql "UPDATE post_stats SET likes = 70, comments = 7 WHERE post_id = $POST"
+  sql "UPDATE post_stats SET likes = 70, comments = 7 WHERE post_id = $NEW_POST"
   sql "UPDATE author_stats SET posts = 70, followers = 7, following = 7, last_post_id = NULL WHERE user_id = $(id_of ada)"
   chatty recount
-  get "/posts/$POST"
+  get "/posts/$NEW_POST"
   expect 200 '.like_count == 1 and .comment_count == 0'
-  equal "$(sql "SELECT posts, followers, following, last_post_id FROM author_stats WHERE user_id = $(id_of ada)")" "1|0|0|$POST"
+  equal "$(sql "SELECT posts, followers, following, last_post_id FROM author_stats WHERE user_id = $(id_of ada)")" "1|0|0|$NEW_POST"
 }
 
 @test "the check says that a running stack is well" {

@@ -20,7 +20,7 @@ tour() {
   local said
   for said in 'User ada registered, check your email' 'User grace registered, check your email' 'Account verified' \
     '"username":"ada"' 'Comment added' 'Post liked' '"like_count":1' 'It does.' 'Subscribed to user' 'Your feed' \
-    'recommend' 'blocked' 'Not authenticated' 'Post not found' 'unblocked' 'Activity stats'; do
+    'ecommend' 'blocked' 'Not authenticated' 'Post not found' 'unblocked' 'Activity stats'; do
     grep -q -- "$said" "$BATS_TEST_TMPDIR/lines" || wrong "the tour did not say '$said': $(cat "$BATS_TEST_TMPDIR/lines")"
   done
 }

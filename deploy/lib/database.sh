@@ -43,7 +43,12 @@ max_connections() {
 
 render_cluster() {
   VALUES[POSTGRES_USER]=$(postgres_user) VALUES[MAX_CONNECTIONS]=$(max_connections)
-  local file
+  local file own=$CHATTY_HOME/etc/postgresql.local.conf
+  if [[ ! -e $own ]]; then printf '# What is set here wins over postgresql.conf; deploy/up applies it.\n' >"$own"; fi
+  if ! cmp --silent "$own" "$own.applied"; then
+    cp "$own" "$own.applied"
+    touch "$CHATTY_HOME/etc/changed"
+  fi
   for file in postgresql.conf pg_hba.conf pg_ident.conf; do
     render "$ROOT/deploy/postgres/$file" "$CHATTY_HOME/etc/$file" 644
     if $RENDERED; then touch "$CHATTY_HOME/etc/changed"; fi
@@ -53,7 +58,7 @@ render_cluster() {
 # administer [PSQL ARGUMENT…]: psql as the private cluster's superuser.
 administer() {
   env -u PGPASSWORD -u PGOPTIONS -u PGSERVICE psql --no-psqlrc --quiet --no-align --tuples-only --set ON_ERROR_STOP=1 \
-    "postgresql:///${ADMINISTERED:-postgres}?host=$CHATTY_HOME/run&user=postgres" "$@" </dev/null
+    "postgresql:///postgres?host=$CHATTY_HOME/run&user=postgres" "$@" </dev/null
 }
 
 is_cluster_ready() { pg_isready --quiet --host "$CHATTY_HOME/run" --username postgres; }

@@ -101,8 +101,8 @@ make_folders() {
   folder nginx 755
   folder nginx/tmp 755
   folder secrets 711
-  # PostgreSQL puts its socket here, and may touch nobody else's.
-  folder run 1775 root "$(postgres_user)"
+  # PostgreSQL puts its socket here too, and may touch nobody else's.
+  if has_private_cluster; then folder run 1775 root "$(postgres_user)"; else folder run 755; fi
   folder mail 700 chatty-worker chatty-worker
   if [[ $CHATTY_KEYS == "$CHATTY_HOME/keys" ]]; then folder keys 755 chatty-auth chatty-auth; fi
 }

@@ -21,7 +21,7 @@ share() {
 }
 
 render_nginx() {
-  local file proxy in_flight=$((CHATTY_WORKERS * CHATTY_IN_FLIGHT))
+  local file proxy
   VALUES[USER]=''
   if is_root; then VALUES[USER]='user www-data;'; fi
   VALUES[ADDRESS]=$CHATTY_ADDRESS
@@ -29,8 +29,7 @@ render_nginx() {
   VALUES[PORT]=$CHATTY_PORT VALUES[OPS_PORT]=$CHATTY_OPS_PORT
   VALUES[CLIENT_MAX_BODY]=$CHATTY_CLIENT_MAX_BODY
   VALUES[READ_TIMEOUT]=$((CHATTY_STATEMENT_TIMEOUT + 2000))
-  VALUES[GATE]=$(share $((2 * in_flight)))
-  VALUES[LOGIN_GATE]=$(share $((4 * CHATTY_LOGIN_WORKERS)))
+  VALUES[GATE]=$(share "$(gate posts)") VALUES[LOGIN_GATE]=$(share "$(gate login)")
   VALUES[TRUSTED_PROXIES]=''
   for proxy in $CHATTY_TRUSTED_PROXIES; do VALUES[TRUSTED_PROXIES]+="set_real_ip_from $proxy;"$'\n'; done
   if [[ -n ${VALUES[TRUSTED_PROXIES]} ]]; then VALUES[TRUSTED_PROXIES]+=$'real_ip_header X-Forwarded-For;\nreal_ip_recursive on;'; fi

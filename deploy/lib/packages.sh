@@ -70,9 +70,10 @@ release_services() {
   for service in "${HELD[@]}"; do
     if [[ $service == policy ]]; then
       "$@" rm -f "$POLICY"
-    elif command -v systemctl >/dev/null; then
+    else
       # Nor at the next boot.
-      "$@" systemctl --quiet disable "$service.service" 2>/dev/null || true
+      if command -v systemctl >/dev/null; then "$@" systemctl --quiet disable "$service.service" 2>/dev/null || true; fi
+      if command -v update-rc.d >/dev/null; then "$@" update-rc.d "$service" disable >/dev/null 2>&1 || true; fi
     fi
   done
 }

@@ -48,7 +48,7 @@ replace_pool() {
 
 has_new_parent() {
   local parent
-  parent=$(cat "$CHATTY_HOME/service/$1/supervise/pid" 2>/dev/null)
+  parent=$(cat "$CHATTY_HOME/service/$1/supervise/pid" 2>/dev/null) || true
   [[ -n $parent && $parent != "$2" && -n $(workers_of "$1") ]]
 }
 

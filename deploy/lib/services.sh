@@ -41,14 +41,13 @@ write_environment() {
 }
 
 define_pools() {
-  local pool user workers
+  local pool user
   for pool in "${POOLS[@]}"; do
-    user=$(user_of "$pool") workers=$CHATTY_WORKERS
-    if [[ $pool == login ]]; then workers=$CHATTY_LOGIN_WORKERS; fi
-    VALUES[EXECUTABLE]=$(executable_of "$pool") VALUES[WORKERS]=$workers
+    user=$(user_of "$pool")
+    VALUES[EXECUTABLE]=$(executable_of "$pool") VALUES[WORKERS]=$(wanted_workers "$pool")
     VALUES[AS_USER]=${user:+-u $user} VALUES[SOCKET_OWNER]=${user:+-U $user -G $NGINX_GROUP}
-    # More than all of nginx's workers may have waiting at once.
-    VALUES[BACKLOG]=$((4 * CHATTY_WORKERS * CHATTY_IN_FLIGHT > 128 ? 4 * CHATTY_WORKERS * CHATTY_IN_FLIGHT : 128))
+    # What all of nginx's workers together may have waiting.
+    VALUES[BACKLOG]=$((2 * $(gate "$pool") + 64))
     write_environment "$pool"
     define "$pool" run=pool.run serve=pool.serve
   done
@@ -73,11 +72,26 @@ define_cluster() {
   define postgres run=postgres.run control/t=postgres.control
 }
 
+# wanted_workers POOL: how many it is to have.
+wanted_workers() {
+  if [[ $1 == login ]]; then printf '%s' "$CHATTY_LOGIN_WORKERS"; else printf '%s' "$CHATTY_WORKERS"; fi
+}
+
+# gate POOL: the requests that it is given at once: those that its workers handle, and a queue. 1024 requests are some hundredths of
+# a second of work for most pools; for login it is three hashes a worker, most of a second.
+gate() {
+  if [[ $1 == login ]]; then
+    printf '%s' $((4 * CHATTY_LOGIN_WORKERS))
+  else
+    printf '%s' $((CHATTY_WORKERS * CHATTY_IN_FLIGHT + 1024))
+  fi
+}
+
 # workers_of POOL: the process ids of its workers: the children of its multiwatch.
 workers_of() {
   local parent
-  parent=$(cat "$CHATTY_HOME/service/$1/supervise/pid" 2>/dev/null)
-  if [[ -n $parent ]]; then pgrep --parent "$parent" | only_workers "$1"; fi
+  parent=$(cat "$CHATTY_HOME/service/$1/supervise/pid" 2>/dev/null) || true
+  if [[ -n $parent ]]; then { pgrep --parent "$parent" || true; } | only_workers "$1"; fi
 }
 
 # only_workers POOL: of the process ids on standard input those that run the pool's executable.

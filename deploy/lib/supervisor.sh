@@ -32,11 +32,14 @@ is_running() { [[ $(sv status "$CHATTY_HOME/service/$1" 2>/dev/null) == run:* ]]
 # start_supervisor: if it does not run. It lives on when this script ends, has nothing of this script's environment, and keeps
 # none of its files open.
 start_supervisor() {
+  local folder
   if [[ -n $(supervisor) ]]; then return; fi
   if [[ -n $(stack_processes) ]]; then
     did 'the supervisor is gone and has left processes behind: stopping them first'
     stop_stack
   fi
+  # Each is started when what it needs is there.
+  for folder in "$CHATTY_HOME"/service/*/; do touch "${folder}down"; done
   (
     exec {LOCK}>&- </dev/null >>"$CHATTY_HOME/log/supervisor.log" 2>&1
     cd "$CHATTY_HOME/service" || exit

@@ -1,7 +1,11 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-let strict: [SwiftSetting] = [.treatAllWarnings(as: .error)]
+let strict: [SwiftSetting] = [
+  .treatAllWarnings(as: .error),
+  // Everything of a worker runs on one thread, and its debug build still checks that accesses do not overlap.
+  .unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release)),
+]
 
 /// One of the five services: an executable that knows ServiceKit and nothing beneath it.
 func service(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {

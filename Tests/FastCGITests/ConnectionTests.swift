@@ -175,6 +175,30 @@ struct ConnectionTests {
     #expect(try await onLoop { gate.passed } == 1)
   }
 
+  @Test("what arrives while a request is handled is looked at after it: the next request, or the peer's end")
+  func arrivesWhileHandled() async throws {
+    let gate = try await onLoop { Gate() }
+    let server = try await TestServer.start { request in
+      if request.target == "/gate" { await gate.pass() }
+      return Response(headers: [("Target", request.target)])
+    }
+    let client = try await server.client()
+    try await client.send(ClientRequest.get("/gate").bytes)
+    try await gate.waitForVisitors(1)
+    try await client.send(ClientRequest.get("/next").bytes)
+    let leaving = try await server.client()
+    try await leaving.send(ClientRequest.get("/gate").bytes)
+    try await gate.waitForVisitors(2)
+    await leaving.closeSending()
+    // Both have been told of once a later request is answered.
+    _ = try await server.client().get("/later")
+    try await gate.open()
+    #expect(try await client.response()["Target"] == "/gate")
+    #expect(try await client.response()["Target"] == "/next")
+    #expect(try await leaving.response()["Target"] == "/gate")
+    #expect(try await leaving.receiveToEnd().isEmpty)
+  }
+
   @Test("a response that its peer does not take holds the worker up at most for the time out")
   func doesNotRead() async throws {
     var limits = Responder.Limits()

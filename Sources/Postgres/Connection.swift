@@ -87,8 +87,9 @@ final class Connection: TurnEnder {
   }
 
   private func send(_ statement: Statement) {
-    guard let connection = handle?.pointer else { return }
     if statement.isAlone, unsynced > 0 { sync() }
+    // The sync may have found the connection broken.
+    guard isOpen, let connection = handle?.pointer else { return submit(statement) }
     statement.reset()
     statement.name = nil
     let sent: Bool

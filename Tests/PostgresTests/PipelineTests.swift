@@ -66,6 +66,28 @@ struct PipelineTests {
     }
   }
 
+  @Test("what is sent together with a statement that fails, and was not even prepared for it, is prepared and run nevertheless")
+  func unpreparedNeighbours() async throws {
+    try await withClient { test async throws in
+      for _ in 0..<2 {
+        // All of one turn, each with a text of its own, and new in the first round.
+        let results = await Self.each(6) { index in
+          switch index {
+          case 0: try await test.client.readOne("SELECT 'before', \(index)", as: String.self)
+          case 1: try await test.client.readOne("SELECT nothing, \(index) FROM nowhere_beside", as: String.self)
+          case 2: try await test.client.readOne("SELECT 'beside 2', \(index)", as: String.self)
+          case 3: try await test.client.readOne("SELECT 'beside 3', 1 / (\(index) - 3)", as: String.self)
+          case 4: try await test.client.readOne("SELECT 'beside 4', \(index)", as: String.self)
+          default: try await test.client.readOne("SELECT 'beside 2', \(index)", as: String.self)
+          }
+        }
+        #expect(results.map { try? $0.get() } == ["before", nil, "beside 2", nil, "beside 4", "beside 2"])
+        #expect(results[1].state == "42P01" && results[3].state == "22012")
+      }
+      #expect(try await Self.preparedCount("SELECT 'beside%", on: test.client) == 3)
+    }
+  }
+
   @Test("an error tells its SQLSTATE, its message and the constraint")
   func errorFields() async throws {
     try await withClient { test async throws in

@@ -15,6 +15,7 @@ struct QueryTests {
   func literal() {
     #expect(("SELECT 'it''s', \"x\", $$y$$" as Query).sql == "SELECT 'it''s', \"x\", $$y$$")
     #expect(("" as Query).sql == "")
+    #expect(("x" as Query).sql == "x")
   }
 
   @Test("a query within a query is spliced in, and its parameters are numbered on")
@@ -42,6 +43,10 @@ struct QueryTests {
     #expect(query(1) != query("1"))
     #expect(query(1) != "SELECT \(1) ")
     #expect(query(1) == "SELECT \(nil as Int?)")
+    // However it was put together.
+    let rest: Query = "LECT \(7)"
+    #expect(query(1) == "SE\(rest)")
+    #expect(query(1).hashValue == ("SE\(rest)" as Query).hashValue)
   }
 
   @Test("values that look like placeholders, and more than ten of them, come back as they are")

@@ -23,7 +23,10 @@ public final class TemporaryFolder: Sendable {
     chmod(path, 0o755)
   }
 
-  deinit { try? FileManager.default.removeItem(atPath: path) }
+  deinit { remove() }
+
+  /// Removes it now.
+  public func remove() { try? FileManager.default.removeItem(atPath: path) }
 
   public func write(_ text: String, to name: String) throws {
     guard let file = fopen("\(path)/\(name)", "w") else { throw TestError.system("fopen") }
@@ -49,6 +52,9 @@ public final class ListeningSocket: Sendable {
   }
 
   deinit { close(descriptor) }
+
+  /// Takes its name away: nobody connects any more.
+  public func unlink() { folder.remove() }
 }
 
 /// Calls `body` with the address of a unix socket.

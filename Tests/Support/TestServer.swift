@@ -27,6 +27,7 @@ public final class TestServer: Sendable {
   }
 
   deinit {
+    listener.unlink()
     // Whatever is left of it goes when its clients have: the socket has to stay open as long as the loop watches it.
     Loop.start { [listener, responder] in
       await responder.drain()

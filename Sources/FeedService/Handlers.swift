@@ -6,10 +6,12 @@ extension FeedService {
   /// POST /subscribe/{user_id}
   static func subscribe(_ request: Request, _ context: Context) async throws(APIError) -> Reply {
     let user = try request.path.id("user_id")
-    guard try await Queries.subscribe(context.caller, to: user, on: context.database) else {
-      throw await notSubscribed(to: user, context)
+    return try await context.once(request.input) { database throws(APIError) in
+      guard try await Queries.subscribe(context.caller, to: user, on: database) else {
+        throw await notSubscribed(to: user, context)
+      }
+      return .json(Message("Subscribed to user \(user)"))
     }
-    return .json(Message("Subscribed to user \(user)"))
   }
 
   /// DELETE /unsubscribe/{user_id}

@@ -6,6 +6,7 @@ extension PostService {
   private static let titleLength = 1...200
   private static let contentLength = 1...20_000
   private static let commentLength = 1...4_000
+  private static let reasonLength = 1...4_000
 
   /// GET /posts?user_id=
   static func list(_ request: Request, _ context: Context) async throws(APIError) -> Reply {
@@ -23,9 +24,11 @@ extension PostService {
     let title = input.text("title", titleLength)
     let content = input.text("content", contentLength)
     try input.validate()
-    let post = try await Queries.create(title: title, content: content, by: context.caller, on: context.database)
-    guard let post else { throw .unauthorized }
-    return .json(PostReply(message: "Post created", post: post))
+    return try await context.once(input) { database throws(APIError) in
+      let post = try await Queries.create(title: title, content: content, by: context.caller, on: database)
+      guard let post else { throw .unauthorized }
+      return .json(PostReply(message: "Post created", post: post))
+    }
   }
 
   /// GET /posts/{post_id}
@@ -33,7 +36,7 @@ extension PostService {
     let id = try request.path.id("post_id")
     let post = try await Queries.post(id, for: context.caller, on: context.database)
     guard let post else { throw .notFound("Post not found") }
-    return .json(post)
+    return .json(post, version: post.version, request)
   }
 
   /// PATCH /posts/{post_id}
@@ -43,15 +46,19 @@ extension PostService {
     let title = input.optionalText("title", titleLength)
     let content = input.optionalText("content", contentLength)
     try input.validate()
-    let post = try await Queries.update(id, title: title, content: content, by: context.caller, on: context.database)
-    guard let post else { throw await notTheAuthor(of: id, context) }
+    let versions = request.expectedVersions
+    let post = try await Queries.update(
+      id, title: title, content: content, ifOneOf: versions, by: context.caller, on: context.database)
+    guard let post else { throw await notChanged(id, isConditional: versions != nil, context) }
     return .json(PostReply(message: "Post updated", post: post))
   }
 
   /// DELETE /posts/{post_id}
   static func delete(_ request: Request, _ context: Context) async throws(APIError) -> Reply {
     let id = try request.path.id("post_id")
-    guard try await Queries.delete(id, by: context.caller, on: context.database) else { throw await notTheAuthor(of: id, context) }
+    guard try await Queries.delete(id, by: context.caller, on: context.database) else {
+      throw await notChanged(id, isConditional: false, context)
+    }
     return .json(Message("Post deleted"))
   }
 
@@ -61,9 +68,11 @@ extension PostService {
     let post = input.pathID("post_id")
     let content = input.text("content", commentLength)
     try input.validate()
-    let comment = try await Queries.comment(on: post, content: content, by: context.caller, on: context.database)
-    guard let comment else { throw await context.unauthenticated(or: .notFound("Post not found")) }
-    return .json(CommentReply(comment: comment))
+    return try await context.once(input) { database throws(APIError) in
+      let comment = try await Queries.comment(on: post, content: content, by: context.caller, on: database)
+      guard let comment else { throw await context.unauthenticated(or: .notFound("Post not found")) }
+      return .json(CommentReply(comment: comment))
+    }
   }
 
   /// GET /posts/{post_id}/comments
@@ -73,20 +82,44 @@ extension PostService {
     let page = input.page()
     try input.validate()
     let comments = try await Queries.comments(of: post, page, on: context.database)
-    if comments.isEmpty {
-      let author = try await Queries.author(of: post, on: context.database)
-      guard author != nil else { throw .notFound("Post not found") }
-    }
+    if comments.isEmpty { try await requireVisible(post, context) }
     return .list(comments, page, request) { $0.id }
+  }
+
+  /// DELETE /posts/{post_id}/comments/{comment_id}
+  static func deleteComment(_ request: Request, _ context: Context) async throws(APIError) -> Reply {
+    let input = request.input
+    let post = input.pathID("post_id")
+    let comment = input.pathID("comment_id")
+    try input.validate()
+    guard try await Queries.deleteComment(comment, on: post, by: context.caller, on: context.database) else {
+      let isThere = try await Queries.hasComment(comment, on: post, on: context.database)
+      throw await context.unauthenticated(
+        or: isThere ? .forbidden("Not allowed to delete this comment") : .notFound("Comment not found"))
+    }
+    return .json(Message("Comment deleted"))
   }
 
   /// POST /posts/{post_id}/likes
   static func like(_ request: Request, _ context: Context) async throws(APIError) -> Reply {
     let post = try request.path.id("post_id")
-    guard try await Queries.like(post, by: context.caller, on: context.database) else {
-      throw await context.unauthenticated(or: .notFound("Post not found"))
+    return try await context.once(request.input) { database throws(APIError) in
+      guard try await Queries.like(post, by: context.caller, on: database) else {
+        throw await context.unauthenticated(or: .notFound("Post not found"))
+      }
+      return .json(Message("Post liked"))
     }
-    return .json(Message("Post liked"))
+  }
+
+  /// GET /posts/{post_id}/likes
+  static func listLikes(_ request: Request, _ context: Context) async throws(APIError) -> Reply {
+    let input = request.input
+    let post = input.pathID("post_id")
+    let page = input.timedPage()
+    try input.validate()
+    let likes = try await Queries.likes(of: post, page, on: context.database)
+    if likes.isEmpty { try await requireVisible(post, context) }
+    return .list(likes, page, request) { TimedPosition(time: $0.createdAt, id: $0.userID) }
   }
 
   /// DELETE /posts/{post_id}/likes
@@ -98,13 +131,38 @@ extension PostService {
     return .json(Message("Like removed"))
   }
 
+  /// POST /posts/{post_id}/reports
+  static func report(_ request: Request, _ context: Context) async throws(APIError) -> Reply {
+    let input = request.input
+    let post = input.pathID("post_id")
+    let reason = input.text("reason", reasonLength)
+    try input.validate()
+    return try await context.once(input) { database throws(APIError) in
+      guard try await Queries.report(post, because: reason, by: context.caller, on: database) else {
+        throw await context.unauthenticated(or: .notFound("Post not found"))
+      }
+      return .json(Message("Report received"))
+    }
+  }
+
+  private static func requireVisible(_ post: Int64, _ context: Context) async throws(APIError) {
+    guard try await Queries.author(of: post, on: context.database) != nil else { throw .notFound("Post not found") }
+  }
+
   /// Why the caller could not change a post.
-  private static func notTheAuthor(of post: Int64, _ context: Context) async -> APIError {
+  ///
+  /// - Parameter isConditional: whether it was to be changed only if it is as the caller has seen it.
+  private static func notChanged(_ post: Int64, isConditional: Bool, _ context: Context) async -> APIError {
     do throws(APIError) {
-      let author = try await Queries.author(of: post, on: context.database)
-      let isOfAnother = author != nil && author != context.caller.userID
+      guard let author = try await Queries.author(of: post, on: context.database) else {
+        return await context.unauthenticated(or: .notFound("Post not found"))
+      }
+      guard author == context.caller.userID else {
+        return await context.unauthenticated(or: .forbidden("Not the author of this post"))
+      }
+      // Theirs, and there: unless it has gone and come back between the two statements, it was the condition.
       return await context.unauthenticated(
-        or: isOfAnother ? .forbidden("Not the author of this post") : .notFound("Post not found"))
+        or: isConditional ? .preconditionFailed("The post has changed since it was read: read it again") : .notFound("Post not found"))
     } catch {
       return error
     }

@@ -41,3 +41,25 @@ struct Comment: Encodable, RowDecodable {
     case createdAt = "created_at"
   }
 }
+
+/// Who likes a post, and since when.
+struct Like: Encodable, RowDecodable {
+  let userID: Int64
+  let username: String
+  let createdAt: Timestamp
+
+  /// The columns of a like `l` by `u`.
+  static let columns: Query = "l.user_id, u.username, l.created_at"
+
+  init(row: inout RowReader) throws(PostgresError) {
+    userID = try row.next()
+    username = try row.next()
+    createdAt = try row.next()
+  }
+
+  private enum CodingKeys: String, CodingKey {
+    case userID = "user_id"
+    case username
+    case createdAt = "created_at"
+  }
+}

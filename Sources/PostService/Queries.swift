@@ -55,19 +55,25 @@ extension PostService {
 
     /// Changes what is given and leaves what is nil.
     ///
-    /// - Returns: the post as it is now; nil, and nothing has changed, if it is not the caller's.
+    /// - Parameter versions: it is changed only if it has one of these; nil: whatever it has.
+    /// - Returns: the post as it is now; nil, and nothing has changed, if it is not the caller's or has another version.
     static func update(
-      _ id: Int64, title: String?, content: String?, by caller: Caller, on database: Database
+      _ id: Int64, title: String?, content: String?, ifOneOf versions: [Int64]?, by caller: Caller, on database: Database
     ) async throws(APIError) -> Post? {
-      try await database.writeOne(
+      let isExpected: Query = versions.map { "AND \(Post.versionColumn) = ANY (\(IDList($0)))" } ?? ""
+      return try await database.writeOne(
         """
         WITH caller AS (\(caller.session)),
         changed AS (
           UPDATE posts SET
             title = coalesce(\(title), title),
             content = coalesce(\(content), content),
-            updated_at = CASE WHEN \(title != nil || content != nil) THEN now() ELSE updated_at END
-          FROM caller WHERE posts.id = \(id) AND posts.user_id = caller.user_id
+            -- Later than the last time in any case: it is the version, and of two transactions the one that began first may end last.
+            updated_at = CASE
+              WHEN \(title != nil || content != nil) THEN greatest(now(), posts.updated_at + interval '1 microsecond')
+              ELSE posts.updated_at
+            END
+          FROM caller WHERE posts.id = \(id) AND posts.user_id = caller.user_id \(isExpected)
           RETURNING posts.*
         )
         SELECT \(Post.columns(for: caller))
@@ -111,14 +117,41 @@ extension PostService {
       try await database.read(
         """
         SELECT \(Comment.columns)
-        FROM posts p JOIN users author ON author.id = p.user_id AND author.blocked_at IS NULL
-        JOIN comments c ON c.post_id = p.id
-        JOIN users u ON u.id = c.user_id AND u.blocked_at IS NULL
+        FROM \(visibleComments)
         WHERE p.id = \(post) AND c.id > \(page.after)
         ORDER BY c.id
         LIMIT \(page.fetch)
         """, as: Comment.self)
     }
+
+    /// Deletes a comment of the caller's, or on a post of theirs. False, and nothing has changed, if it is neither, or cannot be seen.
+    static func deleteComment(
+      _ comment: Int64, on post: Int64, by caller: Caller, on database: Database
+    ) async throws(APIError) -> Bool {
+      try await database.writeOne(
+        """
+        WITH caller AS (\(caller.session)),
+        found AS (
+          SELECT c.id FROM caller, \(visibleComments)
+          WHERE c.id = \(comment) AND p.id = \(post) AND caller.user_id IN (c.user_id, p.user_id)
+        )
+        DELETE FROM comments USING found WHERE comments.id = found.id
+        RETURNING comments.id
+        """, as: Int64.self) != nil
+    }
+
+    /// Whether there is such a comment that can be seen.
+    static func hasComment(_ comment: Int64, on post: Int64, on database: Database) async throws(APIError) -> Bool {
+      try await database.readOne(
+        "SELECT c.id FROM \(visibleComments) WHERE c.id = \(comment) AND p.id = \(post)", as: Int64.self) != nil
+    }
+
+    /// Comments `c` by `u` on posts `p`, without those that are hidden because either's author is blocked.
+    private static let visibleComments: Query = """
+      posts p JOIN users author ON author.id = p.user_id AND author.blocked_at IS NULL
+      JOIN comments c ON c.post_id = p.id
+      JOIN users u ON u.id = c.user_id AND u.blocked_at IS NULL
+      """
 
     // MARK: Likes
 
@@ -147,6 +180,39 @@ extension PostService {
         WITH caller AS (\(caller.session))
         DELETE FROM likes USING caller WHERE likes.user_id = caller.user_id AND likes.post_id = \(post)
         RETURNING likes.post_id
+        """, as: Int64.self) != nil
+    }
+
+    /// Who likes a post, newest first, without blocked users. Empty also if there is no such post.
+    static func likes(of post: Int64, _ page: TimedPage, on database: Database) async throws(APIError) -> [Like] {
+      try await database.read(
+        """
+        SELECT \(Like.columns)
+        FROM posts p JOIN users author ON author.id = p.user_id AND author.blocked_at IS NULL
+        JOIN likes l ON l.post_id = p.id
+        JOIN users u ON u.id = l.user_id AND u.blocked_at IS NULL
+        WHERE p.id = \(post) AND (l.created_at, l.user_id) < (\(page.before.time), \(page.before.id))
+        ORDER BY l.created_at DESC, l.user_id DESC
+        LIMIT \(page.fetch)
+        """, as: Like.self)
+    }
+
+    // MARK: Reports
+
+    /// Reports a post, unless the caller has a report on it that is still open. False if there is no such post or the session does
+    /// not stand.
+    static func report(
+      _ post: Int64, because reason: String, by caller: Caller, on database: Database
+    ) async throws(APIError) -> Bool {
+      try await database.writeOne(
+        """
+        WITH caller AS (\(caller.session)),
+        post AS (\(locked(post))),
+        added AS (
+          INSERT INTO reports (post_id, user_id, reason) SELECT post.id, caller.user_id, \(reason) FROM post, caller
+          ON CONFLICT (post_id, user_id) WHERE resolved_at IS NULL DO NOTHING
+        )
+        SELECT post.id FROM post, caller
         """, as: Int64.self) != nil
     }
 

@@ -1,4 +1,4 @@
-// What chatty-posts answers: posts, their comments and their likes.
+// What chatty-posts answers: posts, their comments, likes and reports.
 
 import ServiceKit
 
@@ -13,7 +13,10 @@ enum PostService: ServiceDefinition {
     .delete("/posts/{post_id}", delete, caller: .user),
     .post("/posts/{post_id}/comments", comment, caller: .user),
     .get("/posts/{post_id}/comments", listComments),
+    .delete("/posts/{post_id}/comments/{comment_id}", deleteComment, caller: .user),
     .post("/posts/{post_id}/likes", like, caller: .user),
+    .get("/posts/{post_id}/likes", listLikes),
     .delete("/posts/{post_id}/likes", unlike, caller: .user),
+    .post("/posts/{post_id}/reports", report, caller: .user),
   ]
 }

@@ -17,6 +17,7 @@ final class OutboxWorker {
 
   private let database: PostgresClient
   private let mail: MailDrain
+  private let sweep: Sweep
   private let logger: Logger
   private var isStopping = false
   private var sleeper: UnsafeContinuation<Void, Never>?
@@ -26,6 +27,7 @@ final class OutboxWorker {
   private init(settings: Settings, mail: MailDrain, database: PostgresClient, logger: Logger) {
     self.database = database
     self.mail = mail
+    sweep = Sweep(database: database, logger: logger)
     self.logger = logger
   }
 
@@ -61,6 +63,7 @@ final class OutboxWorker {
     while !isStopping {
       wasCalled = false
       await mail.drain { [self] in isStopping }
+      await sweep.sweepIfDue()
       await sleep()
     }
     logger.notice("worker stopped")

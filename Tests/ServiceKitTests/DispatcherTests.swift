@@ -108,9 +108,10 @@ struct DispatcherTests {
       "/unique",
       { _, context throws(APIError) in
         do throws(APIError) {
-          return try await context.database.transaction { transaction throws(PostgresError) in
-            try await transaction.execute("CREATE TEMPORARY TABLE test_unique (id bigint CONSTRAINT test_key UNIQUE) ON COMMIT DROP")
-            try await transaction.execute("INSERT INTO test_unique VALUES (1), (1)")
+          return try await context.database.transaction { database throws(APIError) in
+            try await database.write(
+              "CREATE TEMPORARY TABLE test_unique (id bigint CONSTRAINT test_key UNIQUE) ON COMMIT DROP", as: Bool.self)
+            try await database.write("INSERT INTO test_unique VALUES (1), (1)", as: Bool.self)
             return Reply.json("not reached")
           }
         } catch {

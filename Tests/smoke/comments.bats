@@ -91,3 +91,51 @@ setup_file() {
   get "/posts/$NEW_POST/comments"
   expect 200 'map(.content) == ["Hidden soon", "Here to stay"]'
 }
+
+@test "a comment is deleted by its author or by the post's, once, and no longer counted" {
+  new_post ada
+  new_comment bob "$NEW_POST"
+  as bob delete "/posts/$NEW_POST/comments/$NEW_COMMENT"
+  expect 200 '{"message": "Comment deleted"}'
+  as bob delete "/posts/$NEW_POST/comments/$NEW_COMMENT"
+  expect_error 404 'Comment not found'
+  new_comment bob "$NEW_POST" 'Another'
+  as ada delete "/posts/$NEW_POST/comments/$NEW_COMMENT"
+  expect 200 '{"message": "Comment deleted"}'
+  get "/posts/$NEW_POST/comments"
+  expect 200 '[]'
+  get "/posts/$NEW_POST"
+  expect 200 '.comment_count == 0'
+}
+
+@test "nobody else deletes a comment, and none is found under another post or without a token" {
+  member emil
+  new_post ada
+  local other=$NEW_POST
+  new_post ada
+  new_comment bob "$NEW_POST"
+  as emil delete "/posts/$NEW_POST/comments/$NEW_COMMENT"
+  expect_error 403 'Not allowed to delete this comment'
+  as bob delete "/posts/$other/comments/$NEW_COMMENT"
+  expect_error 404 'Comment not found'
+  as bob delete "/posts/$NEW_POST/comments/9223372036854775807"
+  expect_error 404 'Comment not found'
+  as bob delete "/posts/9223372036854775807/comments/$NEW_COMMENT"
+  expect_error 404 'Comment not found'
+  delete "/posts/$NEW_POST/comments/$NEW_COMMENT"
+  expect_unauthenticated
+  get "/posts/$NEW_POST"
+  expect 200 '.comment_count == 1'
+}
+
+@test "a comment that is hidden cannot be deleted, nor one under a hidden post" {
+  member fred gina
+  new_post fred
+  new_comment gina "$NEW_POST"
+  sql "UPDATE users SET blocked_at = now() WHERE id = $(id_of gina)"
+  as fred delete "/posts/$NEW_POST/comments/$NEW_COMMENT"
+  expect_error 404 'Comment not found'
+  sql "UPDATE users SET blocked_at = NULL WHERE id = $(id_of gina); UPDATE users SET blocked_at = now() WHERE id = $(id_of fred)"
+  as gina delete "/posts/$NEW_POST/comments/$NEW_COMMENT"
+  expect_error 404 'Comment not found'
+}

@@ -22,7 +22,8 @@ with_token() {
   printf '%s\n' \
     'POST /auth/logout' 'GET /auth/me' \
     'POST /posts' "PATCH /posts/$ADAS_POST" "DELETE /posts/$ADAS_POST" "POST /posts/$ADAS_POST/comments" \
-    "POST /posts/$ADAS_POST/likes" "DELETE /posts/$ADAS_POST/likes" \
+    "DELETE /posts/$ADAS_POST/comments/$ADAS_COMMENT" \
+    "POST /posts/$ADAS_POST/likes" "DELETE /posts/$ADAS_POST/likes" "POST /posts/$ADAS_POST/reports" \
     "POST /subscribe/$(id_of bob)" "DELETE /unsubscribe/$(id_of bob)" 'GET /feed' \
     "POST /admin/users/$(id_of bob)/block" "DELETE /admin/users/$(id_of bob)/block" "DELETE /admin/posts/$ADAS_POST" \
     "DELETE /admin/comments/$ADAS_COMMENT" 'GET /admin/stats' 'GET /recommendations'
@@ -33,6 +34,7 @@ with_id() {
   printf '%s\n' \
     'GET /auth/users/' 'GET /auth/verify/ ?token=xxxxxxxx' \
     'GET /posts/' 'PATCH /posts/' 'DELETE /posts/' 'GET /posts/ /comments' 'POST /posts/ /comments' 'POST /posts/ /likes' 'DELETE /posts/ /likes' \
+    'GET /posts/ /likes' 'POST /posts/ /reports' "DELETE /posts/ /comments/$ADAS_COMMENT" "DELETE /posts/$ADAS_POST/comments/" \
     'POST /subscribe/' 'DELETE /unsubscribe/' \
     'POST /admin/users/ /block' 'DELETE /admin/users/ /block' 'DELETE /admin/posts/' 'DELETE /admin/comments/'
 }
@@ -42,6 +44,7 @@ body_for() {
   case "$1 $2" in
     'POST /posts' | 'PATCH /posts/'*) printf '{"title": "A title", "content": "Some content"}' ;;
     'POST /posts/'*'/comments') printf '{"content": "A remark"}' ;;
+    'POST /posts/'*'/reports') printf '{"reason": "A reason"}' ;;
   esac
 }
 
@@ -131,6 +134,9 @@ OPTIONS /posts GET,HEAD,POST
 PUT /posts/$ADAS_POST DELETE,GET,HEAD,PATCH
 POST /posts/$ADAS_POST DELETE,GET,HEAD,PATCH
 DELETE /posts/$ADAS_POST/comments GET,HEAD,POST
+GET /posts/$ADAS_POST/comments/$ADAS_COMMENT DELETE
+PUT /posts/$ADAS_POST/likes DELETE,GET,HEAD,POST
+GET /posts/$ADAS_POST/reports POST
 GET /auth/login POST
 GET /auth/register POST
 GET /auth/logout POST
@@ -149,7 +155,7 @@ EOF_ROUTES
 @test "HEAD answers as GET does, without the body" {
   local path got type link
   appoint bob admin
-  for path in /posts '/posts?limit=1' "/posts/$ADAS_POST" "/posts/$ADAS_POST/comments" "/auth/users/$(id_of ada)" /auth/me \
+  for path in /posts '/posts?limit=1' "/posts/$ADAS_POST" "/posts/$ADAS_POST/comments" "/posts/$ADAS_POST/likes" "/auth/users/$(id_of ada)" /auth/me \
     /auth/.well-known/jwks.json /feed /admin/stats /recommendations /posts/9223372036854775807 /posts/0 /nowhere; do
     as bob get "$path"
     got=$CODE type=$(header Content-Type) link=$(header Link)

@@ -78,3 +78,36 @@ at_once() {
   get "/posts/$NEW_POST"
   expect 200 '.like_count == 0'
 }
+
+@test "those who like a post are listed, newest first, without blocked users" {
+  member carl
+  as bob post "/posts/$NEW_POST/likes"
+  as ada post "/posts/$NEW_POST/likes"
+  as carl post "/posts/$NEW_POST/likes"
+  get "/posts/$NEW_POST/likes"
+  expect 200 "map(.user_id) == [$(id_of carl), $(id_of ada), $(id_of bob)]" ".[2].username == \"$(full_name bob)\"" \
+    'all(keys == ["created_at", "user_id", "username"] and (.created_at | test("^20[0-9-]+T[0-9:.]+Z$")))'
+  sql "UPDATE users SET blocked_at = now() WHERE id = $(id_of carl)"
+  get "/posts/$NEW_POST/likes"
+  expect 200 "map(.user_id) == [$(id_of ada), $(id_of bob)]"
+}
+
+@test "a post nobody likes has an empty list, a post that is not there has none" {
+  get "/posts/$NEW_POST/likes"
+  expect 200 '[]'
+  get /posts/9223372036854775807/likes
+  expect_error 404 'Post not found'
+  get "/posts/$NEW_POST/likes?limit=0&cursor=AQ"
+  expect_invalid query.limit:greater_than_equal query.cursor:value_error
+}
+
+@test "pages of likes neither repeat nor skip one, though many have the same time" {
+  local run
+  run=$(full_name crowd)
+  sql "INSERT INTO users (username, email, hashed_password, verified_at)
+       SELECT '$run' || n, '$run' || n || '@example.org', 'x', now() FROM generate_series(1, 40) n"
+  sql "INSERT INTO likes (user_id, post_id, created_at)
+       SELECT id, $NEW_POST, '2026-01-01T00:00:00Z'::timestamptz + interval '1 microsecond' * (id % 3) FROM users WHERE username LIKE '$run%'"
+  equal "$(walk "/posts/$NEW_POST/likes?limit=7" '.[].user_id' | xargs)" \
+    "$(sql "SELECT user_id FROM likes WHERE post_id = $NEW_POST ORDER BY created_at DESC, user_id DESC" | xargs)"
+}

@@ -136,10 +136,10 @@ counters_are_right() {
       GROUP BY rolname ORDER BY rolname" | tr -d '|')" \
 'admin:moderation_actions insert
 auth:email_tokens insert update, outbox insert, sessions insert update, users insert update
-feed:subscriptions insert delete
+feed:idempotency_keys insert update, subscriptions insert delete
 operator:author_stats insert update, moderation_actions insert, outbox update, post_stats insert update, users insert update
-posts:comments insert, likes insert delete, post_stats update, posts insert update delete
-worker:outbox update delete'
+posts:comments insert delete, idempotency_keys insert update, likes insert delete, post_stats update, posts insert update delete, reports insert
+worker:idempotency_keys delete, outbox update delete'
 }
 
 @test "nobody gives themselves an id, a role, a state, another author or a time" {
@@ -166,7 +166,8 @@ worker:outbox update delete'
     "UPDATE sessions SET ended_at = now() FROM active_sessions a WHERE a.id = sessions.id" "UPDATE users SET verified_at = now()"
   may posts "INSERT INTO posts (user_id, title, content) VALUES (5, 't', 'c')" "SELECT * FROM posts WHERE id = $post FOR KEY SHARE" \
     "INSERT INTO likes (user_id, post_id) VALUES (5, $post) ON CONFLICT DO NOTHING" "UPDATE post_stats SET likes = likes + 1 WHERE post_id = $post" \
-    "INSERT INTO comments (post_id, user_id, content) VALUES ($post, 6, 'c')" "DELETE FROM posts WHERE id = $post"
+    "INSERT INTO comments (post_id, user_id, content) VALUES ($post, 6, 'c')" "DELETE FROM comments WHERE user_id = 6" \
+    "INSERT INTO reports (post_id, user_id, reason) VALUES ($post, 6, 'r') ON CONFLICT (post_id, user_id) WHERE resolved_at IS NULL DO NOTHING" "DELETE FROM posts WHERE id = $post"
   may feed "INSERT INTO subscriptions (follower_id, following_id) VALUES (5, 6) ON CONFLICT DO NOTHING" "DELETE FROM subscriptions" "SELECT * FROM posts"
   may admin "INSERT INTO moderation_actions (actor_id, action, target_id) VALUES (1, 'delete_post', $post)" "SELECT count(*) FROM comments"
   may recommendations "SELECT * FROM likes, posts, post_stats, active_sessions"

@@ -34,8 +34,12 @@ public struct APIError: Error, Sendable {
     APIError(405, "Method Not Allowed", headers: [("Allow", allowed.joined(separator: ", "))])
   }
   public static func conflict(_ text: String) -> APIError { APIError(409, text) }
+  /// 412: what was to be changed is no longer what the client has seen.
+  public static func preconditionFailed(_ text: String) -> APIError { APIError(412, text) }
   public static let tooLarge = APIError(413, "Request body too large")
   public static let unsupportedMediaType = APIError(415, "Unsupported media type")
+  /// 422 for what is wrong with no single field.
+  public static func unprocessable(_ text: String) -> APIError { APIError(422, text) }
   /// 503: overloaded, or the database is away.
   public static let unavailable = APIError(503, "Service temporarily unavailable", headers: [("Retry-After", "1")])
   public static let internalServerFailure = APIError(500, "Internal Server Error")

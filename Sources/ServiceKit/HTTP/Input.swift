@@ -1,5 +1,6 @@
 // What a client sent, field by field: typed, bounded, and with every wrong field in one answer.
 
+import Crypto
 import EventLoop
 
 /// Collects the fields of one request. Each reading function gives a value of its type at once, a meaningless one if the field
@@ -27,6 +28,14 @@ public final class Input {
       if !request.hasJSONBody { throw .unsupportedMediaType }
     }
     guard errors.isEmpty else { throw APIError(fields: errors) }
+  }
+
+  /// SHA-256 of the path and the body, by which a request that is sent again is recognised.
+  func fingerprint() -> [UInt8] {
+    var hash = SHA256()
+    hash.update(data: Array("\(request.path.text)\n".utf8))
+    hash.update(data: request.raw.body)
+    return Array(hash.finalize())
   }
 
   // MARK: Path and query

@@ -19,21 +19,33 @@ public struct Reply {
   ///   - rows: what the statement gave with `page.fetch` as its limit: one more than the page holds if there is a next one.
   ///   - id: the id by which the list is ordered.
   public static func list<Row: Encodable>(_ rows: [Row], _ page: Page, _ request: Request, id: (Row) -> Int64) -> Reply {
-    Reply(status: 200, Array(rows.prefix(page.limit)), headers: linkToNext(rows, page, request, id: id))
+    Reply(status: 200, Array(rows.prefix(page.limit)), headers: linkToNext(rows, page.limit, request) { Cursor.encode(id($0)) })
+  }
+
+  /// As `list`, for a list that runs by time.
+  public static func list<Row: Encodable>(
+    _ rows: [Row], _ page: TimedPage, _ request: Request, position: (Row) -> TimedPosition
+  ) -> Reply {
+    Reply(status: 200, Array(rows.prefix(page.limit)), headers: linkToNext(rows, page.limit, request) { Cursor.encode(position($0)) })
   }
 
   /// As `list`, for a page that is a member of a larger body.
   public static func page<Row>(
     _ body: ([Row]) -> some Encodable, of rows: [Row], _ page: Page, _ request: Request, id: (Row) -> Int64
   ) -> Reply {
-    Reply(status: 200, body(Array(rows.prefix(page.limit))), headers: linkToNext(rows, page, request, id: id))
+    Reply(status: 200, body(Array(rows.prefix(page.limit))), headers: linkToNext(rows, page.limit, request) { Cursor.encode(id($0)) })
   }
 
   private static func linkToNext<Row>(
-    _ rows: [Row], _ page: Page, _ request: Request, id: (Row) -> Int64
+    _ rows: [Row], _ limit: Int, _ request: Request, cursor: (Row) -> String
   ) -> [(name: String, value: String)] {
-    guard rows.count > page.limit else { return [] }
-    return [("Link", "<\(request.nextPage(after: id(rows[page.limit - 1]), limit: page.limit))>; rel=\"next\"")]
+    guard rows.count > limit else { return [] }
+    return [("Link", "<\(request.nextPage(after: cursor(rows[limit - 1]), limit: limit))>; rel=\"next\"")]
+  }
+
+  /// A body of JSON that was written before, status 200.
+  init(body: [UInt8]) {
+    response = FastCGI.Response(status: 200, headers: [("Content-Type", "application/json")], body: body)
   }
 
   init(_ error: APIError) {

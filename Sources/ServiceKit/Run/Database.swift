@@ -5,13 +5,28 @@ import Postgres
 
 @Worker
 public struct Database {
-  let client: PostgresClient
+  private let client: PostgresClient
+  /// What every statement is part of; nil: each is a transaction of its own.
+  private let present: PostgresClient.Transaction?
 
-  package init(_ client: PostgresClient) { self.client = client }
+  package init(_ client: PostgresClient) {
+    self.client = client
+    present = nil
+  }
+
+  private init(_ client: PostgresClient, within transaction: PostgresClient.Transaction) {
+    self.client = client
+    present = transaction
+  }
 
   /// Runs a statement that changes nothing.
   public func read<Row: RowDecodable>(_ query: Query, as type: Row.Type) async throws(APIError) -> [Row] {
-    do throws(PostgresError) { return try await client.read(query, as: type) } catch { throw APIError(error) }
+    do throws(PostgresError) {
+      if let present { return try await present.all(query, as: type) }
+      return try await client.read(query, as: type)
+    } catch {
+      throw APIError(error)
+    }
   }
 
   /// As `read`, for at most one row.
@@ -19,10 +34,15 @@ public struct Database {
     try await read(query, as: type).first
   }
 
-  /// Runs a statement that changes something, as a transaction of its own; never twice.
+  /// Runs a statement that changes something, as a transaction of its own unless this is the database within one; never twice.
   @discardableResult
   public func write<Row: RowDecodable>(_ query: Query, as type: Row.Type) async throws(APIError) -> [Row] {
-    do throws(PostgresError) { return try await client.write(query, as: type) } catch { throw APIError(error) }
+    do throws(PostgresError) {
+      if let present { return try await present.all(query, as: type) }
+      return try await client.write(query, as: type)
+    } catch {
+      throw APIError(error)
+    }
   }
 
   /// As `write`, for at most one row.
@@ -31,10 +51,27 @@ public struct Database {
     try await write(query, as: type).first
   }
 
-  /// Runs several statements as one transaction on a connection of its own.
+  /// Runs several statements as one transaction on a connection of its own: committed when `body` returns, rolled back when it
+  /// throws. Within a transaction it is part of that.
+  ///
+  /// - Parameter body: gets the database as the transaction sees it; what it does with another is not part of the transaction.
   public func transaction<Value: Sendable>(
-    _ body: @Worker (PostgresClient.Transaction) async throws(PostgresError) -> Value
+    _ body: @Worker (Database) async throws(APIError) -> Value
   ) async throws(APIError) -> Value {
-    do throws(PostgresError) { return try await client.transaction(body) } catch { throw APIError(error) }
+    if present != nil { return try await body(self) }
+    // What `body` has thrown, which the connection need not understand.
+    var failure: APIError?
+    do throws(PostgresError) {
+      return try await client.transaction { transaction throws(PostgresError) in
+        do throws(APIError) {
+          return try await body(Database(client, within: transaction))
+        } catch {
+          failure = error
+          throw error.cause ?? PostgresError(.unavailable, "given up")
+        }
+      }
+    } catch {
+      throw failure ?? APIError(error)
+    }
   }
 }

@@ -50,7 +50,7 @@ package final class Dispatcher {
       failure = error
       response = Reply(error).response
     }
-    response.omitsBody = raw.method == "HEAD"
+    if raw.method == "HEAD" { response.omitsBody = true }
     log(raw, routeName, caller, response.status, failure, started)
     return response
   }

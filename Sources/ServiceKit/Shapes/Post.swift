@@ -19,6 +19,13 @@ public struct Post: Encodable, RowDecodable {
   let comments: Int64
   let isLikedByReader: Bool
 
+  /// Grows with every edit: the time of the last one, 0 before the first.
+  public var version: Int64 { updatedAt?.microseconds ?? 0 }
+
+  /// The same of a row of `posts`.
+  public static let versionColumn: Query =
+    "coalesce((extract(epoch FROM posts.updated_at - timestamptz '2000-01-01 00:00:00Z') * 1000000)::bigint, 0)"
+
   /// Where posts are read from: `posts p`, with its author `u` and its counters `s`. A blocked author's posts are not among them.
   ///
   /// For `FROM \(Post.visible) WHERE p.id = …`, and in parentheses for a join.

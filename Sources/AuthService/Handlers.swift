@@ -1,4 +1,5 @@
-// What each route of chatty-auth does.
+// What each route of chatty-auth does that is about an account as a whole: its beginning, its link, its face, its keys. Sessions, and
+// what takes a password to change, are in the files beside this one.
 
 import Passwords
 import ServiceKit
@@ -22,40 +23,39 @@ extension AuthService {
     let userID = input.pathID("user_id")
     let link = SecretToken(input.queryString("token"))
     try input.validate()
-    let outcome = try await Queries.verify(userID: userID, link: link, on: context.database)
+    let outcome: Verification?
+    do throws(APIError) {
+      outcome = try await Queries.verify(userID: userID, link: link, on: context.database)
+    } catch {
+      // Another account has taken the new address since the link was mailed.
+      throw error.violates("users_email_key") ? .badRequest("Email already registered") : error
+    }
     guard let outcome, outcome.userExists else { throw .notFound("User not found") }
     guard outcome.linkIsGood else { throw .badRequest("Invalid or expired verification link") }
     return .json(Message("Account verified"))
   }
 
-  /// POST /auth/login
-  ///
-  /// An unknown account costs as much time as a wrong password, and neither says which it was. What state an account is in is
-  /// told only to those who know its password.
-  static func login(_ request: Request, _ context: Context) async throws(APIError) -> Reply {
-    let input = request.input
-    let login = input.text("username", 1...EmailAddress.maximumBytes)
-    let password = input.string("password") { _ in nil }
-    try input.validate()
-
-    let account = try await Queries.credentials(of: login, on: context.database)
-    let isRight = PasswordHasher(cost: context.settings.passwordCost).verify(password, against: account?.hashedPassword)
-    guard let account, isRight else { throw .badRequest("Invalid credentials") }
-    guard account.isVerified else { throw .badRequest("Account not verified") }
-    guard !account.isBlocked else { throw .badRequest("Account blocked") }
-
-    let refresh = SecretToken()
-    let sessionID = try await Queries.beginSession(
-      of: account, refresh: refresh, ip: request.remoteAddress, userAgent: request.userAgent, on: context.database)
-    guard let sessionID else { throw .badRequest("Invalid credentials") }
-    let token = try sign(userID: account.userID, sessionID: sessionID, context)
-    return .json(LoggedIn(token: token, userID: account.userID, refreshToken: refresh.text))
+  /// POST /auth/verify
+  static func requestVerification(_ request: Request, _ context: Context) async throws(APIError) -> Reply {
+    try await requestMail(.verify, request, context)
+    return .json(Message("If the account exists and is not verified, an email is on its way"))
   }
 
-  /// POST /auth/logout
-  static func logout(_ request: Request, _ context: Context) async throws(APIError) -> Reply {
-    guard try await Queries.endSession(of: context.caller, on: context.database) else { throw .unauthorized }
-    return .json(Message("Logged out"))
+  /// POST /auth/password/forgot
+  static func requestReset(_ request: Request, _ context: Context) async throws(APIError) -> Reply {
+    try await requestMail(.reset, request, context)
+    return .json(Message("If the account exists, an email is on its way"))
+  }
+
+  /// The answer tells nobody whether there is an account, nor does the time it takes: counting the request is a commit in any case,
+  /// and a mail is two more rows in it.
+  private static func requestMail(_ purpose: MailedLink, _ request: Request, _ context: Context) async throws(APIError) {
+    let input = request.input
+    let email = input.email("email")
+    try input.validate()
+    let wait = try await Queries.requestMail(
+      purpose, to: email, link: SecretToken(), MailAllowance(request, context), on: context.database)
+    if wait > 0 { throw .tooManyRequests(retryAfter: wait) }
   }
 
   /// GET /auth/me
@@ -71,12 +71,24 @@ extension AuthService {
     return .json(user)
   }
 
+  /// GET /auth/users?username=
+  static func searchUsers(_ request: Request, _ context: Context) async throws(APIError) -> Reply {
+    let input = request.input
+    let prefix = input.queryText("username", required: 1...Username.length.upperBound)
+    let page = input.namedPage()
+    try input.validate()
+    let users = try await Queries.users(named: prefix, page, on: context.database)
+    return .list(users, page, request) { $0.username.lowercased() }
+  }
+
   /// GET /auth/.well-known/jwks.json
   static func publicKeys(_ request: Request, _ context: Context) async throws(APIError) -> Reply {
     .json(try tokens(context).publicKeys())
   }
 
-  private static func hash(_ password: String, _ context: Context) throws(APIError) -> String {
+  // MARK: What the handlers of several files need
+
+  static func hash(_ password: String, _ context: Context) throws(APIError) -> String {
     do {
       return try PasswordHasher(cost: context.settings.passwordCost).hash(password)
     } catch {
@@ -85,17 +97,7 @@ extension AuthService {
     }
   }
 
-  private static func sign(userID: Int64, sessionID: Int64, _ context: Context) throws(APIError) -> String {
-    let signer = try tokens(context)
-    do {
-      return try signer.token(userID: userID, sessionID: sessionID)
-    } catch {
-      context.logger.error("cannot sign a token: \(error)")
-      throw .internalServerFailure
-    }
-  }
-
-  private static func tokens(_ context: Context) throws(APIError) -> TokenSigner {
+  static func tokens(_ context: Context) throws(APIError) -> TokenSigner {
     guard let signer else {
       context.logger.error("asked for a key before it was read")
       throw .internalServerFailure

@@ -67,21 +67,81 @@ struct OwnUser: Encodable, RowDecodable {
   }
 }
 
-/// What a login needs to know of an account.
-struct Credentials: RowDecodable {
+/// What a proof of its password needs to know of an account.
+struct Credentials: Sendable {
   let userID: Int64
+  let email: String
   let hashedPassword: String
   let isVerified: Bool
   let isBlocked: Bool
 
   /// Of `users u`.
-  static let columns: Query = "u.id, u.hashed_password, u.verified_at IS NOT NULL, u.blocked_at IS NOT NULL"
+  static let columns: Query = "u.id, u.email, u.hashed_password, u.verified_at IS NOT NULL, u.blocked_at IS NOT NULL"
+}
+
+/// An attempt to prove a password, counted.
+struct Attempt: RowDecodable {
+  /// Seconds, if there were too many failures; else 0.
+  let wait: Int64
+  /// nil if there is no such account.
+  let account: Credentials?
+
+  init(wait: Int64, account: Credentials?) {
+    self.wait = wait
+    self.account = account
+  }
+
+  init(row: inout RowReader) throws(PostgresError) {
+    wait = try row.next()
+    guard let userID: Int64 = try row.next() else {
+      account = nil
+      return
+    }
+    account = Credentials(
+      userID: userID, email: try row.next(), hashedPassword: try row.next(), isVerified: try row.next(), isBlocked: try row.next())
+  }
+}
+
+/// What became of a session whose refresh token was presented.
+struct Refreshed: RowDecodable {
+  let userID: Int64
+  let sessionID: Int64
+  /// False: the token was used before, and the session has ended.
+  let stands: Bool
 
   init(row: inout RowReader) throws(PostgresError) {
     userID = try row.next()
-    hashedPassword = try row.next()
-    isVerified = try row.next()
-    isBlocked = try row.next()
+    sessionID = try row.next()
+    stands = try row.next()
+  }
+}
+
+/// A session as its owner sees it.
+struct Session: Encodable, RowDecodable {
+  let id: Int64
+  let createdAt: Timestamp
+  let lastUsedAt: Timestamp
+  let ip: String?
+  let userAgent: String?
+  /// It is the one that asks.
+  let isCurrent: Bool
+
+  init(row: inout RowReader) throws(PostgresError) {
+    id = try row.next()
+    createdAt = try row.next()
+    lastUsedAt = try row.next()
+    ip = try row.next()
+    userAgent = try row.next()
+    isCurrent = try row.next()
+  }
+
+  private enum CodingKeys: String, CodingKey {
+    case id
+    case createdAt = "created_at"
+    case lastUsedAt = "last_used_at"
+    case ip
+    case userAgent = "user_agent"
+    case isCurrent = "current"
   }
 }
 

@@ -1,7 +1,45 @@
-// chatty-auth's statements.
+// chatty-auth's statements about accounts as such. Those about sessions, and those that need a proof, are in the files beside this one.
 
 import EventLoop
+import Glibc
 import ServiceKit
+
+/// How many mails may be asked for by one client, and to one address.
+@Worker
+struct MailAllowance {
+  /// The client's address, or of an IPv6 one the /64: that is what a customer has.
+  let client: String
+  /// In an hour; 0 is no limit.
+  let rate: Int
+
+  init(_ request: Request, _ context: Context) {
+    client = Self.network(of: request.remoteAddress)
+    rate = context.settings.mailRate
+  }
+
+  private static func network(of address: String) -> String {
+    var bytes = in6_addr()
+    guard inet_pton(AF_INET6, address, &bytes) == 1 else { return address }
+    return withUnsafeBytes(of: bytes) { Base64URL.encode($0.prefix(8)) }
+  }
+
+  /// Seconds to wait before a mail to the address `email`, 0 if it may be sent; it is counted then. A client that has asked too
+  /// often uses up nothing of the address's allowance. The value of `wait` in the one row of this.
+  func wait(to email: Query) -> Query {
+    """
+    SELECT CASE WHEN client.wait > 0 THEN client.wait ELSE throttle('mail_to', \(email), \(rate), interval '1 hour') END AS wait
+    FROM (SELECT throttle('mail_from', \(client), \(rate), interval '1 hour') AS wait OFFSET 0) client
+    """
+  }
+}
+
+/// A link that can be asked for by whoever knows an address.
+enum MailedLink {
+  /// Confirms the address of an account that is not verified yet; good for two days.
+  case verify
+  /// Sets a new password; good for an hour.
+  case reset
+}
 
 extension AuthService {
   @Worker
@@ -39,50 +77,59 @@ extension AuthService {
         """, as: TakenNames.self)
     }
 
-    /// Uses a verification link. A link that was used before is good for ever, for the account it was used for: people open links
-    /// twice, and mail scanners open them first.
+    /// Uses a verification link: of a registration, or of a new address, which becomes the account's. Links that were mailed to the
+    /// address before are worth nothing then.
+    ///
+    /// A link that was used before is good for ever, for the account it was used for, and does nothing: people open links twice, and
+    /// mail scanners open them first.
+    ///
+    /// - Throws: what `violates("users_email_key")` if the new address has become another account's.
     static func verify(userID: Int64, link: SecretToken, on database: Database) async throws(APIError) -> Verification? {
       try await database.writeOne(
         """
         WITH link AS (
           UPDATE email_tokens SET used_at = coalesce(used_at, now())
-          WHERE token_hash = \(link.hash) AND user_id = \(userID) AND purpose = 'verify' AND (used_at IS NOT NULL OR expires_at > now())
-          RETURNING user_id
-        ), verified AS (
-          UPDATE users u SET verified_at = now() FROM link WHERE u.id = link.user_id AND u.verified_at IS NULL
+          WHERE token_hash = \(link.hash) AND user_id = \(userID) AND purpose IN ('verify', 'change_email')
+            AND (used_at IS NOT NULL OR expires_at > now())
+          RETURNING user_id, email, used_at = now() AS is_first
+        ), account AS (
+          UPDATE users u SET verified_at = coalesce(u.verified_at, now()), email = coalesce(link.email, u.email)
+          FROM link WHERE u.id = link.user_id AND link.is_first
+          RETURNING u.id, link.email IS NOT NULL AS has_moved
+        ), spent AS (
+          DELETE FROM email_tokens t USING account
+          WHERE account.has_moved AND t.user_id = account.id AND t.used_at IS NULL AND t.token_hash <> \(link.hash)
         )
         SELECT EXISTS (SELECT FROM users WHERE id = \(userID)), EXISTS (SELECT FROM link)
         """, as: Verification.self)
     }
 
-    /// The account that somebody logs in to. A username has no `@` and an address always has one, so each is looked up in one index.
-    static func credentials(of login: String, on database: Database) async throws(APIError) -> Credentials? {
-      let isTheirs: Query = login.contains("@") ? "lower(u.email) = lower(\(login))" : "lower(u.username) = lower(\(login))"
-      return try await database.readOne("SELECT \(Credentials.columns) FROM users u WHERE \(isTheirs)", as: Credentials.self)
-    }
-
-    /// Begins a session of 30 days.
+    /// Queues a mail with a new link if there is an account that it is for. Earlier links stay good.
     ///
-    /// - Returns: its id; nil if the account was blocked or its password changed since the credentials were read.
-    static func beginSession(
-      of account: Credentials, refresh: SecretToken, ip: String, userAgent: String, on database: Database
-    ) async throws(APIError) -> Int64? {
-      try await database.writeOne(
+    /// - Returns: the seconds to wait if too many have been asked for, else 0.
+    static func requestMail(
+      _ purpose: MailedLink, to email: String, link: SecretToken, _ allowance: MailAllowance, on database: Database
+    ) async throws(APIError) -> Int64 {
+      let (name, life, isMeant): (Query, Query, Query) =
+        switch purpose {
+        case .verify: ("'verify'", "interval '2 days'", "u.verified_at IS NULL")
+        case .reset: ("'reset'", "interval '1 hour'", "true")
+        }
+      return try await database.writeOne(
         """
-        INSERT INTO sessions (user_id, refresh_hash, expires_at, ip, user_agent)
-        SELECT id, \(refresh.hash), now() + interval '30 days', \(ip), left(\(userAgent), 400) FROM users
-        WHERE id = \(account.userID) AND is_active AND hashed_password = \(account.hashedPassword)
-        RETURNING id
-        """, as: Int64.self)
-    }
-
-    /// Ends the caller's session. False if it did not stand any longer.
-    static func endSession(of caller: Caller, on database: Database) async throws(APIError) -> Bool {
-      try await database.writeOne(
-        """
-        WITH caller AS (\(caller.session))
-        UPDATE sessions SET ended_at = now() FROM caller WHERE sessions.id = \(caller.sessionID) RETURNING sessions.id
-        """, as: Int64.self) != nil
+        WITH allowance AS MATERIALIZED (\(allowance.wait(to: "\(email)"))), account AS (
+          SELECT u.id, u.username, u.email FROM allowance JOIN users u ON lower(u.email) = lower(\(email))
+          WHERE allowance.wait = 0 AND u.blocked_at IS NULL AND \(isMeant)
+        ), link AS (
+          INSERT INTO email_tokens (token_hash, user_id, purpose, expires_at)
+          SELECT \(link.hash), id, \(name), now() + \(life) FROM account
+        ), mail AS (
+          INSERT INTO outbox (kind, payload)
+          SELECT 'mail', jsonb_build_object('template', \(name), 'to', email, 'username', username, 'user_id', id, 'token', \(link.text))
+          FROM account
+        )
+        SELECT wait FROM allowance
+        """, as: Int64.self) ?? 0
     }
 
     /// The caller; nil if the session does not stand.
@@ -98,6 +145,18 @@ extension AuthService {
       try await database.readOne(
         "SELECT \(User.columns) FROM users u JOIN author_stats a ON a.user_id = u.id WHERE u.id = \(id)",
         as: User.self)
+    }
+
+    /// The active users whose names begin with `prefix`, in whatever case, by name. They are read from the index of names, in its order.
+    static func users(named prefix: String, _ page: NamedPage, on database: Database) async throws(APIError) -> [User] {
+      try await database.read(
+        """
+        SELECT \(User.columns) FROM users u JOIN author_stats a ON a.user_id = u.id
+        WHERE lower(u.username) ~>=~ lower(\(prefix)) AND lower(u.username) ~<~ lower(\(prefix)) || chr(127)
+          AND lower(u.username) ~>~ \(page.after) AND u.is_active
+        ORDER BY lower(u.username) USING ~<~
+        LIMIT \(page.fetch)
+        """, as: User.self)
     }
   }
 }

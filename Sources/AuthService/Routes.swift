@@ -1,5 +1,5 @@
-// What chatty-auth answers: accounts, sessions and keys. The same executable serves two pools; nginx sends login and
-// registration, which block for as long as a password hash takes, to one of their own.
+// What chatty-auth answers: accounts, sessions and keys. The same executable serves two pools; nginx sends what computes a password
+// hash, and so blocks its worker for as long, to one of their own.
 
 import ServiceKit
 
@@ -9,9 +9,19 @@ enum AuthService: ServiceDefinition {
   static let routes: [Route] = [
     .post("/auth/register", register),
     .get("/auth/verify/{user_id}", verify),
+    .post("/auth/verify", requestVerification),
     .post("/auth/login", login),
+    .post("/auth/refresh", refresh),
     .post("/auth/logout", logout, caller: .user),
+    .get("/auth/sessions", listSessions, caller: .user),
+    .delete("/auth/sessions", endOtherSessions, caller: .user),
+    .delete("/auth/sessions/{id}", endSession, caller: .user),
     .get("/auth/me", me, caller: .user),
+    .patch("/auth/me", changeAccount, caller: .user),
+    .delete("/auth/me", deleteAccount, caller: .user),
+    .post("/auth/password/forgot", requestReset),
+    .post("/auth/password/reset", resetPassword),
+    .get("/auth/users", searchUsers),
     .get("/auth/users/{id}", showUser),
     .get("/auth/.well-known/jwks.json", publicKeys),
   ]

@@ -10,16 +10,16 @@ public struct FolderTransport: MailTransport {
   /// - Parameter folder: must exist and be writable.
   public init(folder: String) { self.folder = folder }
 
-  public func deliver(_ message: MailMessage, name: String) throws(MailError) {
+  public nonisolated func deliver(_ message: MailMessage, name: String) throws(MailError) {
     let unfinished = "\(folder)/.\(name).unfinished"
     do {
       try Data(message.encoded()).write(to: URL(filePath: unfinished))
     } catch {
-      throw .failed("cannot write a file in \(folder)")
+      throw .unavailable("cannot write a file in \(folder)")
     }
     // A mail holds a secret link: it is for the owner of the folder alone.
     guard chmod(unfinished, 0o600) == 0, rename(unfinished, "\(folder)/\(name).eml") == 0 else {
-      throw .failed("cannot rename a file in \(folder): \(String(cString: strerror(errno)))")
+      throw .unavailable("cannot rename a file in \(folder): \(String(cString: strerror(errno)))")
     }
   }
 }

@@ -4,22 +4,17 @@ public enum MailError: Error, Equatable, CustomStringConvertible {
   case invalidAddress
   /// The server does not want this mail and will not want it later either (a 5yz answer to it). Sending again is no use.
   case refused(String)
-  /// Anything that may be better later: no connection, a 4yz answer, credentials that an operator has to mend, a full disk.
-  case failed(String)
-
-  /// Whether sending the same mail again could succeed.
-  public var isPermanent: Bool {
-    switch self {
-    case .invalidAddress, .refused: true
-    case .failed: false
-    }
-  }
+  /// The server does not want this mail now (a 4yz answer to it): another may do better.
+  case deferred(String)
+  /// No mail can leave just now: no connection, credentials that an operator has to mend, a full disk.
+  case unavailable(String)
 
   public var description: String {
     switch self {
     case .invalidAddress: "not a mail address"
     case .refused(let reason): "refused: \(reason)"
-    case .failed(let reason): reason
+    case .deferred(let reason): "deferred: \(reason)"
+    case .unavailable(let reason): reason
     }
   }
 }

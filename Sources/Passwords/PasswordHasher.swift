@@ -28,23 +28,47 @@ public struct PasswordHasher: Sendable {
   /// - Throws: `.unusable` for any other password, `.unavailable` if libcrypt refuses to work.
   public func hash(_ password: String) throws(PasswordError) -> String {
     guard password.utf8.count <= Self.maximumBytes, !password.utf8.contains(0) else { throw .unusable }
-    guard let setting = newSetting(), let hash = crypt(password, setting) else { throw .unavailable }
+    guard let setting = newSetting(cost: cost), let hash = crypt(password, setting) else { throw .unavailable }
     return hash
   }
 
   /// Whether `password` is the one that `hash` was made of.
   ///
-  /// With a nil `hash` (there is no such account) the answer is false and takes as long as for a hash of this cost, so that
-  /// time does not tell which accounts exist. So it does for a password that no hash can have been made of, and for a hash
-  /// that libcrypt does not know, such as `*0` or `!`, which never matches. The comparison takes the same time wherever the
-  /// hashes differ.
+  /// The answer takes as long as a hash of this cost, whatever it is: for a nil `hash` (there is no such account), for a password
+  /// that no hash can have been made of, for a hash that libcrypt does not know, such as `*0` or `!`, which never matches, and for
+  /// one that is quicker to compute. So time does not tell which accounts exist, nor whose hash is an old one. Only a hash of a
+  /// higher cost takes longer. The comparison takes the same time wherever the hashes differ.
   public func verify(_ password: String, against hash: String?) -> Bool {
+    let start = processorTime()
     guard let hash, Self.isPossible(password, for: hash), let computed = crypt(password, hash) else {
-      _ = newSetting().flatMap { crypt("", $0) }
+      hashNothing(cost: cost)
       return false
     }
+    if isOutdated(hash) { fillUp(after: processorTime() - start) }
     return Self.isSame(computed, hash)
   }
+
+  /// Whether a hash is to be replaced by a new one when its password is known: it is of another method than bcrypt, of one of its
+  /// older spellings, or of a lower cost.
+  public func isOutdated(_ hash: String) -> Bool {
+    let parts = hash.split(separator: "$", omittingEmptySubsequences: false)
+    guard parts.count == 4, parts[1] == "2b", let cost = Int(parts[2]) else { return true }
+    return cost < self.cost
+  }
+
+  /// Does what is left of the work of a hash of this cost, in 64 pieces, when some has been done already.
+  ///
+  /// What a piece takes is found out here and now: it depends on what else the processor is busy with.
+  ///
+  /// - Parameter done: seconds of the processor.
+  private func fillUp(after done: Double) {
+    let start = processorTime()
+    hashNothing(cost: cost - 6)
+    let piece = processorTime() - start
+    for _ in 0..<max(0, 63 - Int((done / piece).rounded())) { hashNothing(cost: cost - 6) }
+  }
+
+  private func hashNothing(cost: Int) { _ = newSetting(cost: cost).flatMap { crypt("", $0) } }
 
   /// C would stop at a NUL and bcrypt at its limit, and so take a beginning of the password for the whole.
   private static func isPossible(_ password: String, for hash: String) -> Bool {
@@ -52,7 +76,7 @@ public struct PasswordHasher: Sendable {
   }
 
   /// A salt with the cost in front of it, as `crypt` wants it.
-  private func newSetting() -> String? {
+  private func newSetting(cost: Int) -> String? {
     var setting = [CChar](repeating: 0, count: Int(CRYPT_GENSALT_OUTPUT_SIZE))
     guard crypt_gensalt_rn("$2b$", UInt(cost), nil, 0, &setting, CRYPT_GENSALT_OUTPUT_SIZE) != nil else { return nil }
     return Self.string(setting)
@@ -82,6 +106,13 @@ public struct PasswordHasher: Sendable {
   private static func string(_ terminated: [CChar]) -> String {
     String(decoding: terminated.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
   }
+}
+
+/// Seconds that this thread has had of the processor: unlike the time that passes, they do not depend on who else was busy.
+private func processorTime() -> Double {
+  var time = timespec()
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+  return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
 }
 
 public enum PasswordError: Error {

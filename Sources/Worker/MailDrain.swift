@@ -11,7 +11,15 @@ import ServiceKit
 ///
 /// What a log line says of a mail is the number of its row: never its recipient, its link or a word of it.
 @Worker
-final class MailDrain {
+final class MailDrain: Job {
+  /// How long a row can wait when no notification comes.
+  static let interval = Duration.seconds(5)
+
+  /// Mails under way at once: a slow server holds up three others at the most.
+  private static let senders = 4
+  /// How often a claim is renewed while its mail is under way. A claim is good for two minutes (`Queries.claim`).
+  private static let renewal = Duration.seconds(40)
+
   private let database: PostgresClient
   private let logger: Logger
   private let transport: any MailTransport
@@ -19,6 +27,8 @@ final class MailDrain {
   private let publicURL: String
   /// For the log.
   let destination: String
+  /// No mail can leave just now: the next one is tried when the job is called again.
+  private var isHalted = false
 
   /// - Throws: `SettingError` for a sender that is no address or a mail server that libcurl cannot take.
   init(settings: Settings, database: PostgresClient, logger: Logger) throws(SettingError) {
@@ -27,7 +37,11 @@ final class MailDrain {
     publicURL = settings.publicURL
     do { from = try Mailbox(parsing: settings.mailFrom) } catch { throw SettingError("CHATTY_MAIL_FROM", "is \(error)") }
     if let url = settings.smtpURL {
-      do { transport = try SMTPTransport(url: url) } catch { throw SettingError("CHATTY_SMTP_URL", "cannot be used: \(error)") }
+      do {
+        transport = try SMTPTransport(url: url, caFile: settings.smtpCAFile)
+      } catch {
+        throw SettingError("CHATTY_SMTP_URL", "cannot be used: \(error)")
+      }
       destination = "SMTP"
     } else {
       transport = FolderTransport(folder: "\(settings.home)/mail")
@@ -35,10 +49,17 @@ final class MailDrain {
     }
   }
 
-  /// Sends mails until none is due, `isStopping` says so, or the database does not answer.
-  func drain(until isStopping: @Worker () -> Bool) async {
+  /// Sends mails until none is due, `isStopping` says so, none can leave, or the database does not answer.
+  func work(until isStopping: @escaping @Worker () -> Bool) async {
+    isHalted = false
+    await withTaskGroup(of: Void.self) { group in
+      for _ in 0..<Self.senders { group.addTask { await self.sendAll(until: isStopping) } }
+    }
+  }
+
+  private func sendAll(until isStopping: @Worker () -> Bool) async {
     do throws(PostgresError) {
-      while !isStopping(), let claim = try await Queries.claim(on: database) { try await send(claim) }
+      while !isStopping(), !isHalted, let claim = try await Queries.claim(on: database) { try await send(claim) }
     } catch {
       logger.warning("outbox: \(error)")
     }
@@ -48,37 +69,65 @@ final class MailDrain {
     var logger = logger
     logger[metadataKey: "outbox_id"] = "\(claim.id)"
     do throws(MailError) {
-      try deliver(claim)
+      try await deliver(claim)
     } catch {
-      let isDead = try await Queries.failed(claim, because: error.description, finally: error.isPermanent, on: database)
+      let isDead = try await Queries.failed(claim, because: error, on: database)
       logger.log(level: isDead ? .error : .warning, "mail \(isDead ? "given up" : "not sent")", metadata: ["reason": "\(error)"])
+      if case .unavailable = error { isHalted = true }
       return
     }
     logger.info("mail sent", metadata: ["attempts": "\(claim.attempts)"])
-    try await finish(claim, logger)
+    await finish(claim, logger)
   }
 
-  /// Blocks for as long as the mail server takes, at most `SMTPTransport.timeout` seconds.
-  private func deliver(_ claim: Claim) throws(MailError) {
+  /// Takes as long as the mail server does; the claim is kept meanwhile.
+  private func deliver(_ claim: Claim) async throws(MailError) {
     guard let letter = Letter(payload: claim.payload) else { throw .refused("not a letter that this worker can write") }
     // The row's id alone would come again in a database that was set up anew.
     let name = "\(claim.id)-\(claim.createdAt.unixSeconds)"
     let message = MailMessage(
       from: from, to: try Mailbox(address: letter.to), subject: letter.subject, messageID: "chatty-\(name)@\(from.domain)",
       date: claim.createdAt.unixSeconds, text: letter.text(publicURL: publicURL))
-    try transport.deliver(message, name: name)
+    let lease = Lease(every: Self.renewal) { [database] in try? await Queries.renew(claim.id, on: database) }
+    defer { lease.end() }
+    try await transport.deliver(message, name: name)
   }
 
-  /// Ends a row whose mail is out. As long as the row stands the mail could be sent again, so it is worth more than one try.
-  private func finish(_ claim: Claim, _ logger: Logger) async throws(PostgresError) {
-    for delay in [Duration.milliseconds(200), .seconds(1), .seconds(3), .seconds(10), .seconds(30)] {
+  /// Ends a row whose mail is out. As long as the row stands the mail could be sent again: nothing else is worth doing before.
+  private func finish(_ claim: Claim, _ logger: Logger) async {
+    while true {
       do throws(PostgresError) {
         return try await Queries.delivered(claim.id, on: database)
       } catch {
         logger.warning("mail sent, but its row is still there", metadata: ["reason": "\(error)"])
       }
-      await Loop.shared.sleep(delay)
+      await Loop.shared.sleep(.seconds(1))
     }
-    try await Queries.delivered(claim.id, on: database)
+  }
+}
+
+/// Does something again and again until it is ended.
+@Worker
+private final class Lease {
+  private let interval: Duration
+  private let renew: @Worker @Sendable () async -> Void
+  private var timer: TimerID?
+
+  init(every interval: Duration, renew: @escaping @Worker @Sendable () async -> Void) {
+    self.interval = interval
+    self.renew = renew
+    schedule()
+  }
+
+  func end() {
+    if let timer { Loop.shared.cancel(timer) }
+    timer = nil
+  }
+
+  private func schedule() {
+    timer = Loop.shared.after(interval) { [self] in
+      Loop.start { [renew] in await renew() }
+      schedule()
+    }
   }
 }

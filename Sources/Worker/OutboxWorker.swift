@@ -1,4 +1,4 @@
-// The process chatty-worker: its settings, its signals, and what it drains the outbox with.
+// The process chatty-worker: its settings, its signals, and its jobs.
 
 import EventLoop
 import Glibc
@@ -7,83 +7,47 @@ import Mail
 import Postgres
 import ServiceKit
 
-/// Does what must leave the database, as rows of the outbox ask for it. For now that is mail.
+/// Does what must leave the database, as rows of the outbox ask for it, and what time asks for.
 ///
 /// Several may run at once, on one machine or many: a row is claimed by one of them.
 @Worker
-final class OutboxWorker {
-  /// How long a row can wait when no notification comes: the worker looks by itself this often.
-  private static let pollInterval = Duration.seconds(5)
+enum OutboxWorker {
+  /// How long what is under way is waited for when the worker is to stop, such as a mail server that does not answer.
+  private static let patience = Duration.seconds(30)
 
-  private let database: PostgresClient
-  private let mail: MailDrain
-  private let sweep: Sweep
-  private let logger: Logger
-  private var isStopping = false
-  private var sleeper: UnsafeContinuation<Void, Never>?
-  private var alarm: TimerID?
-  private var wasCalled = false
-
-  private init(settings: Settings, mail: MailDrain, database: PostgresClient, logger: Logger) {
-    self.database = database
-    self.mail = mail
-    sweep = Sweep(database: database, logger: logger)
-    self.logger = logger
-  }
-
-  /// Works until TERM or INT, and ends between two rows.
+  /// Works until TERM or INT, and ends when what is under way has ended, or after `patience`.
   static func run() async {
     let settings = Settings.ofProcess(name: "worker")
     JSONLogHandler.bootstrap(level: settings.logLevel)
     var logger = Logger(label: "chatty-worker")
     logger[metadataKey: "service"] = "worker"
 
-    let database = PostgresClient(settings.database)
+    let database = PostgresClient(settings.database, writeConnections: settings.writeConnections)
     let mail: MailDrain
     do throws(SettingError) {
       mail = try MailDrain(settings: settings, database: database, logger: logger)
     } catch {
       exitForConfiguration(error.description)
     }
-    let worker = OutboxWorker(settings: settings, mail: mail, database: database, logger: logger)
-    await worker.work()
-    database.close()
-    Loop.shared.stop()
-  }
+    let outbox = [JobLoop(mail)]
+    let jobs = outbox + [JobLoop(Sweep(database: database, logger: logger))]
 
-  private func work() async {
-    Loop.shared.onSignals([SIGTERM, SIGINT]) { [self] _ in
-      isStopping = true
-      wake()
+    Loop.shared.onSignals([SIGTERM, SIGINT]) { [logger] _ in
+      for job in jobs { job.stop() }
+      Loop.shared.after(patience) {
+        logger.warning("worker stopped with work under way: it will be done again")
+        Loop.shared.stop()
+      }
     }
     database.onFailure { [logger] error in logger.warning("database: \(error)") }
-    database.listen("LISTEN outbox") { [self] _ in wake() }
+    database.listen("LISTEN outbox") { _ in for job in outbox { job.wake() } }
     database.connect()
     logger.notice("worker started", metadata: ["mail": "\(mail.destination)"])
-    while !isStopping {
-      wasCalled = false
-      await mail.drain { [self] in isStopping }
-      await sweep.sweepIfDue()
-      await sleep()
+    await withTaskGroup(of: Void.self) { group in
+      for job in jobs { group.addTask { await job.run() } }
     }
     logger.notice("worker stopped")
-  }
-
-  /// Until a notification, a signal or the next poll, whichever is first. A notification during the work counts too: the row may
-  /// have come after the last look.
-  private func sleep() async {
-    guard !isStopping, !wasCalled else { return }
-    await withUnsafeContinuation { continuation in
-      sleeper = continuation
-      alarm = Loop.shared.after(Self.pollInterval) { [self] in wake() }
-    }
-  }
-
-  private func wake() {
-    wasCalled = true
-    if let alarm { Loop.shared.cancel(alarm) }
-    alarm = nil
-    sleeper?.resume()
-    sleeper = nil
+    database.close()
+    Loop.shared.stop()
   }
 }

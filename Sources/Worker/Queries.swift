@@ -1,6 +1,7 @@
 // The outbox as chatty-worker sees it: claim a row, then say what became of it.
 
 import EventLoop
+import Mail
 import Postgres
 
 /// A mail that this worker is to send, before anybody else may.
@@ -24,8 +25,8 @@ struct Claim: RowDecodable {
 @Worker
 enum Queries {
   /// Takes the mail that has waited longest. For two minutes it is nobody else's: a worker that dies with it leaves it to the
-  /// next one after that. No lock is held while the mail is sent, so a slow mail server keeps no transaction open; sending
-  /// is over sooner than the claim.
+  /// next one after that, and one that takes longer renews its claim. No lock is held while the mail is sent, so a slow mail server
+  /// keeps no transaction open.
   static func claim(on database: PostgresClient) async throws(PostgresError) -> Claim? {
     try await database.writeOne(
       """
@@ -42,22 +43,31 @@ enum Queries {
       """, as: Claim.self)
   }
 
+  static func renew(_ id: Int64, on database: PostgresClient) async throws(PostgresError) {
+    try await database.execute("UPDATE outbox SET next_attempt_at = now() + interval '2 minutes' WHERE id = \(id)")
+  }
+
   static func delivered(_ id: Int64, on database: PostgresClient) async throws(PostgresError) {
     try await database.execute("DELETE FROM outbox WHERE id = \(id)")
   }
 
-  /// The next attempt comes after 10 s, 20 s, 40 s, … and at most an hour; a mail that is a day old gets none.
+  /// The next attempt comes after 10 s, 20 s, 40 s, …: at most an hour for a mail that was deferred, five minutes when none could
+  /// leave, since that may be over at any time. A mail that is a day old, or refused for good, gets none.
   ///
   /// - Returns: whether the mail is dead now: only `chatty outbox retry` brings it back.
-  static func failed(
-    _ claim: Claim, because error: String, finally: Bool, on database: PostgresClient
-  ) async throws(PostgresError) -> Bool {
-    try await database.writeOne(
+  static func failed(_ claim: Claim, because error: MailError, on database: PostgresClient) async throws(PostgresError) -> Bool {
+    let (isFinal, longest): (Bool, Query) =
+      switch error {
+      case .invalidAddress, .refused: (true, "interval '1 hour'")
+      case .deferred: (false, "interval '1 hour'")
+      case .unavailable: (false, "interval '5 minutes'")
+      }
+    return try await database.writeOne(
       """
       UPDATE outbox SET
-        last_error = \(error),
-        next_attempt_at = now() + least(interval '1 hour', interval '10 seconds' * 2 ^ least(attempts - 1, 10)),
-        dead_at = CASE WHEN \(finally) OR created_at < now() - interval '1 day' THEN now() END
+        last_error = \(error.description),
+        next_attempt_at = now() + least(\(longest), interval '10 seconds' * 2 ^ least(attempts - 1, 10)),
+        dead_at = CASE WHEN \(isFinal) OR created_at < now() - interval '1 day' THEN now() END
       WHERE id = \(claim.id)
       RETURNING dead_at IS NOT NULL
       """, as: Bool.self) ?? false

@@ -4,46 +4,44 @@ import EventLoop
 import Logging
 import Postgres
 
-/// Removes what has expired, at the start and then every ten minutes. Several workers may do so at once: a row goes once.
+/// Removes what has expired. Several workers may do so at once: a row goes once.
 @Worker
-final class Sweep {
-  private static let interval = Duration.seconds(600)
+struct Sweep: Job {
+  static let interval = Duration.seconds(600)
 
-  private let database: PostgresClient
-  private let logger: Logger
-  private var nextTime = Instant.now
+  /// Rows of one statement, so that none takes long.
+  private static let batch = 1000
 
-  init(database: PostgresClient, logger: Logger) {
-    self.database = database
-    self.logger = logger
+  let database: PostgresClient
+  let logger: Logger
+
+  func work(until isStopping: @escaping @Worker () -> Bool) async {
+    await remove("idempotency_keys", where: "created_at < now() - interval '24 hours'", until: isStopping)
+    await remove("throttles", where: "resets_at < now()", until: isStopping)
+    // An ended session is kept for a month: what was done in it may have to be looked into.
+    await remove("sessions", where: "least(ended_at, expires_at) < now() - interval '30 days'", until: isStopping)
+    // A used link is kept for good: to open it again says that the account is verified.
+    await remove("email_tokens", where: "used_at IS NULL AND expires_at < now() - interval '30 days'", until: isStopping)
   }
 
-  /// Does what is due. What fails is tried again the next time.
-  func sweepIfDue() async {
-    guard Instant.now >= nextTime else { return }
-    nextTime = Instant.now.advanced(by: Self.interval)
+  /// What fails is tried again the next time.
+  private func remove(_ table: Query, where hasExpired: Query, until isStopping: @Worker () -> Bool) async {
+    var removed = 0
     do throws(PostgresError) {
-      // In pieces, so that no statement takes long.
-      while try await Queries.removeIdempotencyKeys(atMost: 1000, on: database) == 1000 {}
+      while !isStopping() {
+        // The condition stands there twice, for a row that has changed since it was found.
+        let batch = try await database.write(
+          """
+          DELETE FROM \(table)
+          WHERE ctid = ANY (ARRAY (SELECT ctid FROM \(table) WHERE \(hasExpired) LIMIT \(Self.batch))) AND \(hasExpired)
+          RETURNING true
+          """, as: Bool.self)
+        removed += batch.count
+        if batch.count < Self.batch { break }
+      }
     } catch {
       logger.warning("sweep: \(error)")
     }
-  }
-}
-
-extension Queries {
-  /// Removes answers that are kept for a repetition and are older than a day.
-  ///
-  /// - Returns: how many.
-  fileprivate static func removeIdempotencyKeys(atMost limit: Int, on database: PostgresClient) async throws(PostgresError) -> Int {
-    try await database.write(
-      """
-      DELETE FROM idempotency_keys k USING (
-        SELECT user_id, key FROM idempotency_keys WHERE created_at < now() - interval '24 hours' ORDER BY created_at LIMIT \(limit)
-      ) old
-      WHERE k.user_id = old.user_id AND k.key = old.key AND k.created_at < now() - interval '24 hours'
-      RETURNING k.user_id
-      """, as: Int64.self
-    ).count
+    if removed > 0 { logger.info("swept", metadata: ["table": "\(table.sql)", "rows": "\(removed)"]) }
   }
 }

@@ -58,7 +58,7 @@ struct PasswordHasherTests {
     #expect(!hasher.verify("", against: hash))
   }
 
-  @Test("an unknown account costs the time of a wrong password")
+  @Test("an unknown account, and one with a quick hash, cost the time of a wrong password")
   func time() throws {
     let hash = try hasher.hash("correct horse")
     // In time of the processor: whatever else the machine does meanwhile does not count.
@@ -76,9 +76,23 @@ struct PasswordHasherTests {
       return times.min() ?? 0
     }
     let known = fastest { _ = hasher.verify("wrong", against: hash) }
-    for other in [nil, "*0"] {
+    let quick = [
+      "$2b$04$z1VfGfQiR0I8sbYqzH6JPeWVKdEnMfomdVMcSn/Hi0Mxmfm.q08BC", "$1$G2/xkWoY$SNskgQQ/IgbIonKIrSGKR1",
+      "$5$rounds=1000$K8O/geFSMVn1xtKe$c2w.3plFk9JqdELvrklOGcSwHZMLuGtYX5bbxhbtt5B",
+    ]
+    for other in [nil, "*0"] + quick {
       let unknown = fastest { _ = hasher.verify("wrong", against: other) }
-      #expect(unknown > known * 0.7 && unknown < known * 1.4, "\(known) and \(unknown)")
+      #expect(unknown > known * 0.7 && unknown < known * 1.4, "\(known) and \(unknown) for \(other ?? "none")")
+    }
+  }
+
+  @Test("a hash is outdated unless it is of today's spelling and at least today's cost")
+  func outdated() throws {
+    let hasher = PasswordHasher(cost: 11)
+    #expect(!hasher.isOutdated("$2b$11$z1VfGfQiR0I8sbYqzH6JPeWVKdEnMfomdVMcSn/Hi0Mxmfm.q08BC"))
+    #expect(!hasher.isOutdated("$2b$12$z1VfGfQiR0I8sbYqzH6JPeWVKdEnMfomdVMcSn/Hi0Mxmfm.q08BC"))
+    for old in ["$2b$10$z1VfGfQiR0I8sbYqzH6JPeWVKdEnMfomdVMcSn/Hi0Mxmfm.q08BC", "$2a$12$abc", "$6$rounds=656000$salt$hash", "", "x", "$2b$"] {
+      #expect(hasher.isOutdated(old), "\(old)")
     }
   }
 }

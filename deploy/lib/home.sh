@@ -100,6 +100,7 @@ make_folders() {
   folder service 755
   folder nginx 755
   folder nginx/tmp 755
+  folder nginx/html 755
   folder secrets 711
   # PostgreSQL puts its socket here too, and may touch nobody else's.
   if has_private_cluster; then folder run 1775 root "$(postgres_user)"; else folder run 755; fi

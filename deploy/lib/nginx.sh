@@ -22,6 +22,7 @@ share() {
 
 render_nginx() {
   local file proxy
+  for file in "$ROOT"/nginx/html/*; do write_file "$CHATTY_HOME/nginx/html/${file##*/}" 644 "$(<"$file")"; done
   VALUES[USER]=''
   if is_root; then VALUES[USER]='user www-data;'; fi
   VALUES[ADDRESS]=$CHATTY_ADDRESS

@@ -46,6 +46,9 @@ define_pools() {
     user=$(user_of "$pool")
     VALUES[EXECUTABLE]=$(executable_of "$pool") VALUES[WORKERS]=$(wanted_workers "$pool")
     VALUES[AS_USER]=${user:+-u $user} VALUES[SOCKET_OWNER]=${user:+-U $user -G $NGINX_GROUP}
+    # Hashes take what the others leave of the processor, and a tenth when they leave nothing.
+    VALUES[PRIORITY]=''
+    if [[ $pool == login ]]; then VALUES[PRIORITY]='nice -n 10'; fi
     # What all of nginx's workers together may have waiting.
     VALUES[BACKLOG]=$((2 * $(gate "$pool") + 64))
     write_environment "$pool"

@@ -17,6 +17,7 @@ setting CHATTY_OPS_PORT integer:1:65535 8081 'The port of the operations listene
 setting CHATTY_PUBLIC_URL url:http:https '' 'The address that people use: mail links and tokens carry it. Default: http://localhost:CHATTY_PORT'
 setting CHATTY_DATABASE_URL url:postgresql:postgres '' 'postgresql://user:password@host/database of a role that may create tables and roles. Default: a private cluster'
 setting CHATTY_SMTP_URL url:smtp:smtps '' 'Where mail is handed over, smtp[s]://user:password@host:port. Default: files under mail/'
+setting CHATTY_SMTP_CA_FILE text '' "A file of certificates (PEM) to believe the mail server by. Default: the system's"
 setting CHATTY_MAIL_FROM text 'Chatty <no-reply@localhost>' 'Whom mail is from.'
 setting CHATTY_WORKERS integer:1:64 2 'Processes of a pool.'
 setting CHATTY_LOGIN_WORKERS integer:1:64 '' 'Processes of the pool for login and registration. Default: one a core'
@@ -26,9 +27,12 @@ setting CHATTY_STATEMENT_TIMEOUT integer:100:600000 5000 'Milliseconds after whi
 setting CHATTY_PREPARED_STATEMENTS choice:on:off on 'off behind pgbouncer in transaction mode.'
 setting CHATTY_RATE_LOGIN integer:0:100000 10 'Logins a minute from one address; 0 is no limit.'
 setting CHATTY_RATE_REGISTER integer:0:100000 5 'Registrations a minute from one address; 0 is no limit.'
+setting CHATTY_RATE_MAILS integer:0:100000 5 'Mails an hour that one address may ask for, and that may be asked for to one address; 0 is no limit.'
 setting CHATTY_RATE_WRITES integer:0:100000 120 'Other requests that write, a minute from one address; 0 is no limit.'
 setting CHATTY_TRUSTED_PROXIES networks '' 'Addresses or networks, with blanks between, whose X-Forwarded-For is believed. Default: none'
 setting CHATTY_CLIENT_MAX_BODY size 1m 'The largest body of a request.'
+setting CHATTY_LOGIN_FAILURES integer:0:10000 10 'Failed logins with one name after which it is locked; 0 is never.'
+setting CHATTY_LOGIN_LOCK integer:1:86400 900 'Seconds that it is locked for, and that failures are counted for.'
 setting CHATTY_PASSWORD_COST integer:10:15 12 "bcrypt's cost for new passwords: each step doubles the time."
 setting CHATTY_RECOMMENDATION_NEIGHBOURS integer:1:1000 3 'How many similar users recommendations are drawn from.'
 setting CHATTY_LOG_LEVEL choice:trace:debug:info:notice:warning:error:critical notice 'info gives a line a request.'
@@ -148,8 +152,14 @@ environment_of() {
     printf '%s\n' "CHATTY_IN_FLIGHT=$in_flight" "CHATTY_WRITE_CONNECTIONS=$CHATTY_WRITE_CONNECTIONS"
   fi
   case $service in
-    auth | login | operator) printf '%s\n' "CHATTY_PASSWORD_COST=$CHATTY_PASSWORD_COST" ;;
+    auth | login)
+      printf '%s\n' "CHATTY_PASSWORD_COST=$CHATTY_PASSWORD_COST" "CHATTY_LOGIN_FAILURES=$CHATTY_LOGIN_FAILURES" \
+        "CHATTY_LOGIN_LOCK=$CHATTY_LOGIN_LOCK" "CHATTY_RATE_MAILS=$CHATTY_RATE_MAILS"
+      ;;
+    operator) printf '%s\n' "CHATTY_PASSWORD_COST=$CHATTY_PASSWORD_COST" ;;
     recommendations) printf '%s\n' "CHATTY_RECOMMENDATION_NEIGHBOURS=$CHATTY_RECOMMENDATION_NEIGHBOURS" ;;
-    worker) printf '%s\n' "CHATTY_SMTP_URL=$CHATTY_SMTP_URL" "CHATTY_MAIL_FROM=$CHATTY_MAIL_FROM" ;;
+    worker)
+      printf '%s\n' "CHATTY_SMTP_URL=$CHATTY_SMTP_URL" "CHATTY_SMTP_CA_FILE=$CHATTY_SMTP_CA_FILE" "CHATTY_MAIL_FROM=$CHATTY_MAIL_FROM"
+      ;;
   esac
 }

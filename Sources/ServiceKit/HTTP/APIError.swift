@@ -27,7 +27,9 @@ public struct APIError: Error, Sendable {
 
   public static func badRequest(_ text: String) -> APIError { APIError(400, text) }
   /// 401 with the challenge of RFC 6750, section 3.
-  public static let unauthorized = APIError(401, "Not authenticated", headers: [("WWW-Authenticate", "Bearer")])
+  public static let unauthorized = refused("Not authenticated")
+  /// 401 for another credential than an access token, by its name.
+  public static func refused(_ text: String) -> APIError { APIError(401, text, headers: [("WWW-Authenticate", "Bearer")]) }
   public static func forbidden(_ text: String) -> APIError { APIError(403, text) }
   public static func notFound(_ text: String = "Not Found") -> APIError { APIError(404, text) }
   static func methodNotAllowed(_ allowed: [String]) -> APIError {
@@ -40,6 +42,12 @@ public struct APIError: Error, Sendable {
   public static let unsupportedMediaType = APIError(415, "Unsupported media type")
   /// 422 for what is wrong with no single field.
   public static func unprocessable(_ text: String) -> APIError { APIError(422, text) }
+  /// 429, with when to try again (RFC 6585, section 4).
+  ///
+  /// - Parameter seconds: to wait, 1 or more.
+  public static func tooManyRequests(retryAfter seconds: Int64) -> APIError {
+    APIError(429, "Too many requests", headers: [("Retry-After", "\(seconds)")])
+  }
   /// 503: overloaded, or the database is away.
   public static let unavailable = APIError(503, "Service temporarily unavailable", headers: [("Retry-After", "1")])
   public static let internalServerFailure = APIError(500, "Internal Server Error")

@@ -76,6 +76,13 @@ public final class Input {
     return text
   }
 
+  /// A text that must be in the query.
+  public func queryText(_ name: String, required length: ClosedRange<Int>) -> String {
+    if let text = queryText(name, length) { return text }
+    reject(.missing, "query", name, .null)
+    return ""
+  }
+
   private func id(_ text: String, at place: String, _ name: String) -> Int64 {
     switch IntegerField.id(text) {
     case .success(let id): return id

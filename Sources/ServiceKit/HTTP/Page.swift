@@ -104,7 +104,7 @@ extension Input {
     return TimedPage(limit: Int(limit), cursor: cursor(Cursor.decodeTimed))
   }
 
-  private func cursor<Position>(_ decode: (String) -> Position?) -> Position? {
+  func cursor<Position>(_ decode: (String) -> Position?) -> Position? {
     guard let text = request.query["cursor"], !text.isEmpty else { return nil }
     if let position = decode(text) { return position }
     reject(.value("not a cursor of this list"), "query", "cursor", .string(text))

@@ -36,7 +36,7 @@ public struct Reply {
     Reply(status: 200, body(Array(rows.prefix(page.limit))), headers: linkToNext(rows, page.limit, request) { Cursor.encode(id($0)) })
   }
 
-  private static func linkToNext<Row>(
+  static func linkToNext<Row>(
     _ rows: [Row], _ limit: Int, _ request: Request, cursor: (Row) -> String
   ) -> [(name: String, value: String)] {
     guard rows.count > limit else { return [] }

@@ -27,10 +27,18 @@ public struct Context {
   /// Only a failure pays for this second statement.
   public func unauthenticated(or other: APIError) async -> APIError {
     do throws(APIError) {
-      return try await database.readOne("SELECT 1::bigint FROM (\(caller.session)) s", as: Int64.self) == nil ? .unauthorized : other
+      try await requireSession()
+      return other
     } catch {
       return error
     }
+  }
+
+  /// For a statement that may rightly give nothing.
+  ///
+  /// - Throws: 401 if the caller's session no longer stands.
+  public func requireSession() async throws(APIError) {
+    guard try await database.readOne("SELECT true FROM (\(caller.session)) s", as: Bool.self) != nil else { throw .unauthorized }
   }
 }
 

@@ -20,9 +20,16 @@ public struct Settings: Sendable {
   public let logLevel: Logger.Level
   /// The cost of new bcrypt hashes: 2^cost rounds.
   public let passwordCost: Int
+  /// Failed logins with one name after which it is locked, and for how long; 0 is never.
+  public let loginFailures: Int
+  public let loginLock: Duration
+  /// Mails an hour that one client address may ask for, and that may be asked for to one address; 0 is no limit.
+  public let mailRate: Int
   public let recommendationNeighbours: Int
   /// Where mail is handed over; nil: it is written to files under `home`.
   public let smtpURL: String?
+  /// A file of certificates to believe a mail server by, in the place of the system's.
+  public let smtpCAFile: String?
   public let mailFrom: String
 
   /// Reads the settings of this process.
@@ -50,8 +57,12 @@ public struct Settings: Sendable {
     let levels = Dictionary(uniqueKeysWithValues: Logger.Level.allCases.map { ($0.rawValue, $0) })
     logLevel = try reader.choice("CHATTY_LOG_LEVEL", levels, default: .notice)
     passwordCost = try reader.integer("CHATTY_PASSWORD_COST", 10...15, default: 12)
+    loginFailures = try reader.integer("CHATTY_LOGIN_FAILURES", 0...10_000, default: 10)
+    loginLock = .seconds(try reader.integer("CHATTY_LOGIN_LOCK", 1...86_400, default: 900))
+    mailRate = try reader.integer("CHATTY_RATE_MAILS", 0...100_000, default: 5)
     recommendationNeighbours = try reader.integer("CHATTY_RECOMMENDATION_NEIGHBOURS", 1...1000, default: 3)
     smtpURL = try reader.url("CHATTY_SMTP_URL", schemes: ["smtp", "smtps"])
+    smtpCAFile = try reader.optionalText("CHATTY_SMTP_CA_FILE")
     mailFrom = try reader.text("CHATTY_MAIL_FROM", default: "Chatty <no-reply@localhost>")
   }
 
@@ -96,7 +107,11 @@ private struct SettingReader {
   }
 
   func text(_ name: String, default fallback: String) throws(SettingError) -> String {
-    let text = value(name) ?? fallback
+    try optionalText(name) ?? fallback
+  }
+
+  func optionalText(_ name: String) throws(SettingError) -> String? {
+    guard let text = value(name) else { return nil }
     guard !text.utf8.contains(where: { $0 < 0x20 }) else { throw SettingError(name, "holds a control character") }
     return text
   }

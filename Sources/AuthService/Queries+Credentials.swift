@@ -1,0 +1,124 @@
+// chatty-auth's statements that change or end an account.
+
+import EventLoop
+import Postgres
+import ServiceKit
+
+extension AuthService.Queries {
+  static func isTaken(_ email: String, byOthersThan user: Int64, on database: Database) async throws(APIError) -> Bool {
+    try await database.readOne(
+      "SELECT EXISTS (SELECT FROM users WHERE lower(email) = lower(\(email)) AND id <> \(user))", as: Bool.self) ?? false
+  }
+
+  /// Changes what is not nil: a new password at once, which ends the account's other sessions and whatever links are under way; a new
+  /// address when the link that is mailed to it is opened. The owner is told in either case at the address that they have.
+  ///
+  /// - Returns: nil, and nothing has changed, if the session does not stand or the password has changed since the account was read; the
+  ///   seconds to wait, and nothing has changed, if too many mails have been asked for; else 0.
+  static func change(
+    _ account: Credentials, of caller: Caller, hashedPassword: String?, email: String?, link: SecretToken, _ allowance: MailAllowance,
+    on database: Database
+  ) async throws(APIError) -> Int64? {
+    let hasNewPassword = hashedPassword != nil
+    let wait: Query = if let email { allowance.wait(to: "\(email)") } else { "SELECT 0::bigint AS wait" }
+    return try await database.writeOne(
+      """
+      WITH caller AS (\(caller.session)), allowance AS MATERIALIZED (\(wait)), account AS (
+        UPDATE users u SET hashed_password = coalesce(\(hashedPassword), u.hashed_password) FROM caller, allowance
+        WHERE u.id = caller.user_id AND u.hashed_password = \(account.hashedPassword) AND allowance.wait = 0
+        RETURNING u.id, u.username, u.email
+      ), ended AS (
+        UPDATE sessions s SET ended_at = now() FROM account
+        WHERE \(hasNewPassword) AND s.user_id = account.id AND s.id <> \(caller.sessionID) AND s.ended_at IS NULL
+      ), spent AS (
+        DELETE FROM email_tokens t USING account WHERE t.user_id = account.id AND t.used_at IS NULL
+          AND (\(hasNewPassword) AND t.purpose IN ('reset', 'change_email') OR \(email) IS NOT NULL AND t.purpose = 'change_email')
+      ), link AS (
+        INSERT INTO email_tokens (token_hash, user_id, purpose, email, expires_at)
+        SELECT \(link.hash), id, 'change_email', \(email), now() + interval '2 days' FROM account WHERE \(email) IS NOT NULL
+      ), mails AS (
+        INSERT INTO outbox (kind, payload)
+        SELECT 'mail', jsonb_build_object(
+          'template', 'change_email', 'to', \(email), 'username', username, 'user_id', id, 'token', \(link.text))
+        FROM account WHERE \(email) IS NOT NULL
+        UNION ALL
+        SELECT 'mail', jsonb_build_object('template', 'email_changing', 'to', email, 'username', username, 'user_id', id)
+        FROM account WHERE \(email) IS NOT NULL
+        UNION ALL
+        SELECT 'mail', jsonb_build_object('template', 'password_changed', 'to', email, 'username', username, 'user_id', id)
+        FROM account WHERE \(hasNewPassword)
+      )
+      SELECT allowance.wait, unthrottle('login', caller.username) FROM allowance, caller
+      WHERE allowance.wait > 0 OR EXISTS (SELECT FROM account)
+      """, as: Int64.self)
+  }
+
+  /// Deletes the account and everything of theirs: by foreign keys what they wrote, liked and followed, by triggers what was counted,
+  /// and by rows of the outbox their images.
+  ///
+  /// False if the session does not stand or the password has changed since the account was read.
+  static func delete(_ account: Credentials, of caller: Caller, on database: Database) async throws(APIError) -> Bool {
+    // Accounts go one at a time: two that like each other's posts would wait for each other's likes. Others can still be met in the
+    // wrong order, somebody who deletes a post that this one has liked and commented on; then it is begun again.
+    for _ in 1..<deletionAttempts {
+      do throws(APIError) {
+        return try await deleteOnce(account, of: caller, on: database)
+      } catch {
+        guard error.cause?.sqlState == .deadlockDetected else { throw error }
+      }
+    }
+    return try await deleteOnce(account, of: caller, on: database)
+  }
+
+  private static let deletionAttempts = 5
+
+  private static func deleteOnce(_ account: Credentials, of caller: Caller, on database: Database) async throws(APIError) -> Bool {
+    try await database.writeOne(
+      """
+      WITH caller AS MATERIALIZED (
+        SELECT caller.user_id, caller.username, pg_advisory_xact_lock(\(accountDeletion)) FROM (\(caller.session)) caller
+      )
+      DELETE FROM users u USING caller WHERE u.id = caller.user_id AND u.hashed_password = \(account.hashedPassword)
+      RETURNING u.id, unthrottle('login', caller.username)
+      """, as: Int64.self) != nil
+  }
+
+  /// The number of the advisory lock: "deletion" in ASCII.
+  private static let accountDeletion: Int64 = 0x6465_6c65_7469_6f6e
+
+  /// Whether a link that was mailed for a forgotten password can still be used.
+  static func isGoodForReset(_ token: SecretToken, on database: Database) async throws(APIError) -> Bool {
+    try await database.readOne(
+      "SELECT true FROM email_tokens t WHERE \(isGood(token))", as: Bool.self) != nil
+  }
+
+  /// Sets a new password by such a link. It ends every session and whatever other links are under way, opens the account to logins
+  /// again, and confirms its address, since that is where the link was read.
+  ///
+  /// False, and nothing has changed, if the link is not good any longer.
+  static func reset(_ token: SecretToken, to hashedPassword: String, on database: Database) async throws(APIError) -> Bool {
+    try await database.writeOne(
+      """
+      WITH link AS (
+        UPDATE email_tokens t SET used_at = now() WHERE \(isGood(token)) RETURNING user_id
+      ), account AS (
+        UPDATE users u SET hashed_password = \(hashedPassword), verified_at = coalesce(u.verified_at, now())
+        FROM link WHERE u.id = link.user_id
+        RETURNING u.id, u.username, u.email
+      ), ended AS (
+        UPDATE sessions s SET ended_at = now() FROM account WHERE s.user_id = account.id AND s.ended_at IS NULL
+      ), spent AS (
+        DELETE FROM email_tokens t USING account
+        WHERE t.user_id = account.id AND t.used_at IS NULL AND t.purpose IN ('reset', 'change_email') AND t.token_hash <> \(token.hash)
+      ), notice AS (
+        INSERT INTO outbox (kind, payload)
+        SELECT 'mail', jsonb_build_object('template', 'password_changed', 'to', email, 'username', username, 'user_id', id) FROM account
+      )
+      SELECT id, unthrottle('login', username), unthrottle('login', email) FROM account
+      """, as: Int64.self) != nil
+  }
+
+  private static func isGood(_ token: SecretToken) -> Query {
+    "t.token_hash = \(token.hash) AND t.purpose = 'reset' AND t.used_at IS NULL AND t.expires_at > now()"
+  }
+}

@@ -1,0 +1,131 @@
+// chatty-auth's statements about logging in and about sessions.
+
+import EventLoop
+import ServiceKit
+
+/// What a client says of itself, to be shown to the session's owner.
+@Worker
+struct Device {
+  let ip: String
+  let userAgent: String
+
+  init(_ request: Request) {
+    ip = request.remoteAddress
+    userAgent = request.userAgent
+  }
+}
+
+extension AuthService.Queries {
+  /// Counts an attempt to log in and reads the account that it is for. It is counted before the password is looked at, or many
+  /// attempts at once would all find the count as it was; a success takes it back.
+  ///
+  /// A username has no `@` and an address always has one, so each is looked up in one index.
+  static func attempt(_ login: String, _ settings: Settings, on database: Database) async throws(APIError) -> Attempt {
+    let isTheirs: Query = login.contains("@") ? "lower(u.email) = lower(\(login))" : "lower(u.username) = lower(\(login))"
+    let attempt = try await database.writeOne(
+      """
+      WITH attempt AS MATERIALIZED (SELECT \(countedAttempt("\(login)", settings)) AS wait)
+      SELECT attempt.wait, \(Credentials.columns) FROM attempt LEFT JOIN users u ON \(isTheirs)
+      """, as: Attempt.self)
+    return attempt ?? Attempt(wait: 0, account: nil)
+  }
+
+  /// As an attempt to log in, by somebody who is logged in and says their password again. nil if the session does not stand.
+  static func attempt(_ caller: Caller, _ settings: Settings, on database: Database) async throws(APIError) -> Attempt? {
+    try await database.writeOne(
+      """
+      WITH caller AS MATERIALIZED (\(caller.session)), attempt AS MATERIALIZED (
+        SELECT user_id, \(countedAttempt("username", settings)) AS wait FROM caller
+      )
+      SELECT attempt.wait, \(Credentials.columns) FROM attempt JOIN users u ON u.id = attempt.user_id
+      """, as: Attempt.self)
+  }
+
+  private static func countedAttempt(_ name: Query, _ settings: Settings) -> Query {
+    "throttle('login', \(name), \(settings.loginFailures), \(settings.loginLock / .seconds(1)) * interval '1 second')"
+  }
+
+  /// Begins a session of 30 days.
+  ///
+  /// - Parameters:
+  ///   - login: the name that was typed, whose failures are forgotten.
+  ///   - upgrade: a new hash of the same password; nil: the present one stays.
+  /// - Returns: its id; nil if the account was blocked or its password changed since the credentials were read.
+  static func beginSession(
+    of account: Credentials, loggingInAs login: String, refresh: RefreshToken, upgrade: String?, _ device: Device, on database: Database
+  ) async throws(APIError) -> Int64? {
+    let isTheSame: Query = "id = \(account.userID) AND is_active AND hashed_password = \(account.hashedPassword)"
+    let found: Query =
+      if let upgrade {
+        "UPDATE users SET hashed_password = \(upgrade) WHERE \(isTheSame) RETURNING id"
+      } else {
+        "SELECT id FROM users WHERE \(isTheSame)"
+      }
+    return try await database.writeOne(
+      """
+      WITH account AS (\(found))
+      INSERT INTO sessions (user_id, family_hash, refresh_hash, expires_at, ip, user_agent)
+      SELECT id, \(refresh.family.hash), \(refresh.secret.hash), now() + interval '30 days', \(device.ip), left(\(device.userAgent), 400)
+      FROM account
+      RETURNING id, unthrottle('login', \(login))
+      """, as: Int64.self)
+  }
+
+  /// Puts the next refresh token in the place of the presented one, and has the session last 30 days more; or ends the session if the
+  /// presented one is of it and was used before.
+  ///
+  /// One update decides: a second one of the same row waits for the first, and then sees its secret.
+  ///
+  /// - Returns: nil if there is no such session any longer.
+  static func refresh(
+    _ presented: RefreshToken, next: RefreshToken, _ device: Device, on database: Database
+  ) async throws(APIError) -> Refreshed? {
+    let isPresent: Query = "s.refresh_hash = \(presented.secret.hash)"
+    return try await database.writeOne(
+      """
+      UPDATE sessions s SET
+        refresh_hash = CASE WHEN \(isPresent) THEN \(next.secret.hash) ELSE s.refresh_hash END,
+        ended_at = CASE WHEN \(isPresent) THEN NULL ELSE now() END,
+        last_used_at = now(), expires_at = now() + interval '30 days', ip = \(device.ip), user_agent = left(\(device.userAgent), 400)
+      FROM users u
+      WHERE s.family_hash = \(presented.family.hash) AND s.ended_at IS NULL AND s.expires_at > now() AND u.id = s.user_id AND u.is_active
+      RETURNING s.user_id, s.id, s.ended_at IS NULL
+      """, as: Refreshed.self)
+  }
+
+  /// The caller's sessions that stand, newest first; none if the caller's own does not.
+  static func sessions(of caller: Caller, _ page: Page, on database: Database) async throws(APIError) -> [Session] {
+    try await database.read(
+      """
+      WITH caller AS (\(caller.session))
+      SELECT s.id, s.created_at, s.last_used_at, s.ip, s.user_agent, s.id = \(caller.sessionID)
+      FROM caller JOIN sessions s ON s.user_id = caller.user_id
+      WHERE s.ended_at IS NULL AND s.expires_at > now() AND s.id < \(page.before)
+      ORDER BY s.id DESC
+      LIMIT \(page.fetch)
+      """, as: Session.self)
+  }
+
+  /// Ends one of the caller's sessions. False if they have no such session, or if their own does not stand.
+  static func endSession(_ id: Int64, of caller: Caller, on database: Database) async throws(APIError) -> Bool {
+    try await database.writeOne(
+      """
+      WITH caller AS (\(caller.session))
+      UPDATE sessions s SET ended_at = now() FROM caller
+      WHERE s.id = \(id) AND s.user_id = caller.user_id AND s.ended_at IS NULL AND s.expires_at > now()
+      RETURNING s.id
+      """, as: Int64.self) != nil
+  }
+
+  /// Ends all of the caller's sessions but this one. False if it does not stand.
+  static func endOtherSessions(of caller: Caller, on database: Database) async throws(APIError) -> Bool {
+    try await database.writeOne(
+      """
+      WITH caller AS (\(caller.session)), ended AS (
+        UPDATE sessions s SET ended_at = now() FROM caller
+        WHERE s.user_id = caller.user_id AND s.id <> \(caller.sessionID) AND s.ended_at IS NULL
+      )
+      SELECT true FROM caller
+      """, as: Bool.self) != nil
+  }
+}

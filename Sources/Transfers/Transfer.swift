@@ -1,0 +1,90 @@
+// One transfer of libcurl: its options and the body that it sends. It knows no protocol; with Transfers.swift it owns the library.
+
+import CCurl
+
+/// What a transfer came to.
+public struct TransferResult: Sendable {
+  public let code: CURLcode
+  /// The last answer code of the server, 0 if there was none: for SMTP the three digits of a reply.
+  public let reply: Int
+  /// What went wrong, in libcurl's words or the server's; empty if nothing did.
+  public let reason: String
+}
+
+/// A handle of libcurl's easy interface. It can be used for one transfer after the other, never for two at once.
+public final class Transfer {
+  let handle: UnsafeMutableRawPointer
+  private var body: Body?
+  private var list: UnsafeMutablePointer<curl_slist>?
+  private let reason = UnsafeMutablePointer<CChar>.allocate(capacity: Int(CURL_ERROR_SIZE))
+
+  /// nil if libcurl has no memory.
+  public init?() {
+    guard let handle = curl_easy_init() else { return nil }
+    self.handle = handle
+    reason[0] = 0
+    // Signals are the event loop's.
+    chatty_curl_set_long(handle, CURLOPT_NOSIGNAL, 1)
+    chatty_curl_set_pointer(handle, CURLOPT_ERRORBUFFER, reason)
+  }
+
+  deinit {
+    curl_easy_cleanup(handle)
+    curl_slist_free_all(list)
+    reason.deallocate()
+  }
+
+  /// Sets an option to a text, which libcurl copies.
+  @discardableResult
+  public func set(_ option: CURLoption, _ value: String) -> CURLcode { chatty_curl_set_string(handle, option, value) }
+
+  /// Sets an option to a number.
+  @discardableResult
+  public func set(_ option: CURLoption, _ value: Int) -> CURLcode { chatty_curl_set_long(handle, option, value) }
+
+  /// Sets the option that is a list: a transfer has one at most, such as the recipients of a mail.
+  public func set(_ option: CURLoption, list values: [String]) {
+    let earlier = list
+    list = values.reduce(nil) { curl_slist_append($0, $1) ?? $0 }
+    chatty_curl_set_list(handle, option, list)
+    curl_slist_free_all(earlier)
+  }
+
+  /// Has the transfer send these bytes.
+  public func setBody(_ bytes: [UInt8]) {
+    let body = Body(bytes)
+    self.body = body
+    chatty_curl_set_long(handle, CURLOPT_UPLOAD, 1)
+    chatty_curl_set_size(handle, CURLOPT_INFILESIZE_LARGE, curl_off_t(bytes.count))
+    chatty_curl_set_read(handle, Body.read, Unmanaged.passUnretained(body).toOpaque())
+  }
+
+  func result(_ code: CURLcode) -> TransferResult {
+    let said = code == CURLE_OK ? "" : String(cString: reason)
+    let text = code == CURLE_OK || !said.isEmpty ? said : String(cString: curl_easy_strerror(code))
+    reason[0] = 0
+    return TransferResult(code: code, reply: chatty_curl_response_code(handle), reason: text)
+  }
+
+  /// The bytes of a body as libcurl asks for them.
+  private final class Body {
+    private let bytes: [UInt8]
+    private var sent = 0
+
+    init(_ bytes: [UInt8]) { self.bytes = bytes }
+
+    static let read: curl_read_callback = { buffer, size, count, body in
+      guard let buffer, let body else { return 0 }
+      return Unmanaged<Body>.fromOpaque(body).takeUnretainedValue().copy(into: buffer, limit: size * count)
+    }
+
+    private func copy(into buffer: UnsafeMutablePointer<CChar>, limit: Int) -> Int {
+      let count = min(limit, bytes.count - sent)
+      bytes.withUnsafeBytes { bytes in
+        if let start = bytes.baseAddress { UnsafeMutableRawPointer(buffer).copyMemory(from: start + sent, byteCount: count) }
+      }
+      sent += count
+      return count
+    }
+  }
+}

@@ -43,7 +43,7 @@ let package = Package(
     .target(name: "FastCGI", dependencies: ["CFastCGI", "EventLoop"], swiftSettings: strict),
     .target(name: "Postgres", dependencies: ["CPostgres", "EventLoop"], swiftSettings: strict),
     .target(name: "Passwords", dependencies: ["CCrypt"], swiftSettings: strict),
-    .target(name: "Transfers", dependencies: ["CCurl", "EventLoop"], swiftSettings: strict),
+    .target(name: "Transfers", dependencies: ["CCurl"], swiftSettings: strict),
     .target(name: "Mail", dependencies: ["CCurl", "EventLoop", "Transfers"], swiftSettings: strict),
     .target(
       name: "ServiceKit",

@@ -152,7 +152,7 @@ extension AuthService {
       try await database.read(
         """
         SELECT \(User.columns) FROM users u JOIN author_stats a ON a.user_id = u.id
-        WHERE lower(u.username) ~>=~ lower(\(prefix)) AND lower(u.username) ~<~ lower(\(prefix)) || chr(127)
+        WHERE lower(u.username) ~>=~ lower(\(prefix)) AND lower(u.username) ~<~ (lower(\(prefix)) || chr(127))
           AND lower(u.username) ~>~ \(page.after) AND u.is_active
         ORDER BY lower(u.username) USING ~<~
         LIMIT \(page.fetch)

@@ -1,4 +1,4 @@
-// curl_easy_setopt, curl_multi_setopt and the like are variadic, which Swift cannot call: one typed wrapper for each kind of argument.
+// curl_easy_setopt and curl_easy_getinfo are variadic, which Swift cannot call: one typed wrapper for each kind of argument.
 #include <curl/curl.h>
 
 static inline CURLcode chatty_curl_set_long(CURL *curl, CURLoption option, long value) {
@@ -29,13 +29,5 @@ static inline CURLcode chatty_curl_set_read(CURL *curl, curl_read_callback callb
 static inline long chatty_curl_response_code(CURL *curl) {
   long code = 0;
   curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &code);
-  return code;
-}
-
-static inline CURLMcode chatty_curl_set_callbacks(CURLM *multi, curl_socket_callback socket, curl_multi_timer_callback timer, void *data) {
-  CURLMcode code = curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, socket);
-  if (code == CURLM_OK) code = curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, data);
-  if (code == CURLM_OK) code = curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, timer);
-  if (code == CURLM_OK) code = curl_multi_setopt(multi, CURLMOPT_TIMERDATA, data);
   return code;
 }

@@ -18,7 +18,6 @@ public final class SMTPTransport: MailTransport {
   private static let answerTimeout = 600
   private static let timeout = 900
 
-  private let transfers: Transfers
   private let options: [(CURLoption, String)]
   private let numbers: [(CURLoption, Int)]
   /// Handles that no mail is using.
@@ -29,8 +28,6 @@ public final class SMTPTransport: MailTransport {
   ///   - caFile: a file of certificates (PEM) to believe the server by, in the place of the system's.
   /// - Throws: `.unavailable` if libcurl cannot work with it.
   public init(url: String, caFile: String? = nil) throws(MailError) {
-    guard let transfers = Transfers() else { throw .unavailable("no memory for libcurl") }
-    self.transfers = transfers
     let isLocal = Self.isLoopback(url)
     var options = [(CURLOPT_URL, url), (CURLOPT_PROTOCOLS_STR, "smtp,smtps"), (CURLOPT_PROXY, "")]
     if let caFile { options.append((CURLOPT_CAINFO, caFile)) }
@@ -51,7 +48,7 @@ public final class SMTPTransport: MailTransport {
     transfer.set(CURLOPT_MAIL_FROM, "<\(message.from.address)>")
     transfer.set(CURLOPT_MAIL_RCPT, list: ["<\(message.to.address)>"])
     transfer.setBody(message.encoded())
-    let result = await transfers.perform(transfer)
+    let result = await transfer.perform()
     idle.append(transfer)
     guard result.code != CURLE_OK else { return }
     throw Self.error(result)

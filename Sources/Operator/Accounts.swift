@@ -73,6 +73,32 @@ enum Accounts {
     try await database.execute("UPDATE users SET verified_at = now() WHERE id = \(id) AND verified_at IS NULL")
   }
 
+  static func setPassword(_ hash: String, of account: Account, on database: PostgresClient) async throws(PostgresError) {
+    try await database.execute(
+      """
+      WITH account AS (
+        UPDATE users SET hashed_password = \(hash) WHERE id = \(account.id) RETURNING id
+      )
+      UPDATE sessions s SET ended_at = now() FROM account WHERE s.user_id = account.id AND s.ended_at IS NULL
+      """)
+    try await unlock(account, on: database)
+  }
+
+  /// - Returns: how many stood.
+  static func endSessions(of id: Int64, on database: PostgresClient) async throws(PostgresError) -> Int {
+    try await database.write(
+      """
+      UPDATE sessions s SET ended_at = now() WHERE s.user_id = \(id) AND s.ended_at IS NULL AND s.expires_at > now() RETURNING s.id
+      """, as: Int64.self
+    ).count
+  }
+
+  /// Failures are counted by the name that was typed: the username and the address.
+  static func unlock(_ account: Account, on database: PostgresClient) async throws(PostgresError) {
+    _ = try await database.writeOne(
+      "SELECT unthrottle('login', \(account.username)), unthrottle('login', \(account.email))", as: Bool.self)
+  }
+
   /// Moderation is an insert, for an operator too: a trigger carries it out, and the row is its record. It has no actor, which
   /// the database takes from chatty_operator alone.
   ///

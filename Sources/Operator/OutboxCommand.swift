@@ -6,7 +6,7 @@ import Postgres
 
 struct OutboxCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "outbox", abstract: "Mail and the like that is waiting to leave.", subcommands: [List.self, Retry.self])
+    commandName: "outbox", abstract: "Mail and the like that is waiting to leave.", subcommands: [List.self, Retry.self, Drop.self])
 
   struct List: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -50,6 +50,34 @@ struct OutboxCommand: ParsableCommand {
         print("\(retried.count) to be tried again.")
         let missing = ids.filter { !retried.contains($0) }
         if !missing.isEmpty { throw Failure("Not in the outbox: \(missing.map(String.init).joined(separator: ", ")).") }
+      }
+    }
+  }
+}
+
+extension OutboxCommand {
+  struct Drop: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Removes rows of the outbox that were given up: they are never sent.",
+      discussion: "What still waits for its next attempt is left alone.")
+
+    @Argument(help: "The numbers of the rows, as `chatty outbox list --dead` shows them.")
+    var ids: [Int64] = []
+
+    @Flag(help: "All that were given up.")
+    var dead = false
+
+    func validate() throws {
+      if ids.isEmpty != dead { throw ValidationError("Give the numbers of rows, or --dead.") }
+    }
+
+    func run() throws {
+      let (ids, dead) = (ids, dead)
+      try withDatabase { database in
+        let dropped = try await OutboxItem.drop(ids, allDead: dead, on: database)
+        print("\(dropped.count) removed.")
+        let missing = ids.filter { !dropped.contains($0) }
+        if !missing.isEmpty { throw Failure("Not given up: \(missing.map(String.init).joined(separator: ", ")).") }
       }
     }
   }
@@ -101,5 +129,11 @@ struct OutboxItem: RowDecodable {
       WHERE id = ANY (\(IDList(ids))) OR (\(allDead) AND dead_at IS NOT NULL)
       RETURNING id
       """, as: Int64.self)
+  }
+
+  @Worker
+  static func drop(_ ids: [Int64], allDead: Bool, on database: PostgresClient) async throws(PostgresError) -> [Int64] {
+    try await database.write(
+      "DELETE FROM outbox WHERE dead_at IS NOT NULL AND (\(allDead) OR id = ANY (\(IDList(ids)))) RETURNING id", as: Int64.self)
   }
 }

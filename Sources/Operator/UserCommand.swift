@@ -10,8 +10,10 @@ import ServiceKit
 struct UserCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "user",
-    abstract: "Accounts: make, appoint, block, verify, show.",
-    subcommands: [Create.self, Promote.self, Block.self, Unblock.self, Verify.self, Show.self])
+    abstract: "Accounts: make, appoint, block, verify, let in again, show.",
+    subcommands: [
+      Create.self, Promote.self, Block.self, Unblock.self, Verify.self, Password.self, Logout.self, Unlock.self, Show.self,
+    ])
 
   struct Create: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -33,9 +35,7 @@ struct UserCommand: ParsableCommand {
     }
 
     func run() throws {
-      let cost = operatorSettings().passwordCost
-      let password = try Self.password()
-      let hash = try PasswordHasher(cost: cost).hash(password)
+      let hash = try NewPassword.hash()
       let (username, email, role) = (username, email, role)
       try withDatabase { database in
         guard let id = try await Accounts.create(username, email, hash, role, on: database) else {
@@ -43,14 +43,6 @@ struct UserCommand: ParsableCommand {
         }
         print("User \(id) created.")
       }
-    }
-
-    private static func password() throws -> String {
-      let password = isatty(STDIN_FILENO) == 1 ? getpass("Password: ").map { String(cString: $0) } : readLine()
-      guard let password, (8...PasswordHasher.maximumBytes).contains(password.utf8.count), !password.utf8.contains(0) else {
-        throw Failure("A password has 8 to \(PasswordHasher.maximumBytes) bytes.")
-      }
-      return password
     }
   }
 
@@ -104,6 +96,49 @@ struct UserCommand: ParsableCommand {
     }
   }
 
+  struct Password: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Sets a user's password, for somebody who cannot get mail. Every session of theirs ends.",
+      discussion: "The password is asked for, or read as one line from standard input: an argument would show it to everybody.")
+
+    @OptionGroup var user: UserSelector
+
+    func run() throws {
+      let hash = try NewPassword.hash()
+      try user.withAccount { account, database in
+        try await Accounts.setPassword(hash, of: account, on: database)
+        print("The password of user \(account.id) is set.")
+      }
+    }
+  }
+
+  struct Logout: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Ends every session of a user; they can log in again.")
+
+    @OptionGroup var user: UserSelector
+
+    func run() throws {
+      try user.withAccount { account, database in
+        let count = try await Accounts.endSessions(of: account.id, on: database)
+        print("\(count) session\(count == 1 ? "" : "s") of user \(account.id) ended.")
+      }
+    }
+  }
+
+  struct Unlock: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Lets a user log in again who is locked after too many failed logins, before the time is over.")
+
+    @OptionGroup var user: UserSelector
+
+    func run() throws {
+      try user.withAccount { account, database in
+        try await Accounts.unlock(account, on: database)
+        print("User \(account.id) unlocked.")
+      }
+    }
+  }
+
   struct Show: ParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Shows an account.")
 
@@ -112,6 +147,19 @@ struct UserCommand: ParsableCommand {
     func run() throws {
       try user.withAccount { account, _ in print(account.description) }
     }
+  }
+}
+
+/// A password that somebody types, or pipes in.
+private enum NewPassword {
+  /// - Returns: its hash, at the cost that is set.
+  static func hash() throws -> String {
+    let cost = operatorSettings().passwordCost
+    let password = isatty(STDIN_FILENO) == 1 ? getpass("Password: ").map { String(cString: $0) } : readLine()
+    guard let password, (8...PasswordHasher.maximumBytes).contains(password.utf8.count), !password.utf8.contains(0) else {
+      throw Failure("A password has 8 to \(PasswordHasher.maximumBytes) bytes.")
+    }
+    return try PasswordHasher(cost: cost).hash(password)
   }
 }
 

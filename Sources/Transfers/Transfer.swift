@@ -1,6 +1,7 @@
-// One transfer of libcurl: its options and the body that it sends. It knows no protocol; with Transfers.swift it owns the library.
+// Transfers by libcurl, beside the event loop. This file owns the library and knows no protocol.
 
 import CCurl
+import Glibc
 
 /// What a transfer came to.
 public struct TransferResult: Sendable {
@@ -11,9 +12,10 @@ public struct TransferResult: Sendable {
   public let reason: String
 }
 
-/// A handle of libcurl's easy interface. It can be used for one transfer after the other, never for two at once.
-public final class Transfer {
-  let handle: UnsafeMutableRawPointer
+/// A handle of libcurl's easy interface, with its options, its body and the connection that it keeps for the next transfer. It can be
+/// used for one transfer after the other, never for two at once.
+public final class Transfer: @unchecked Sendable {
+  private let handle: UnsafeMutableRawPointer
   private var body: Body?
   private var list: UnsafeMutablePointer<curl_slist>?
   private let reason = UnsafeMutablePointer<CChar>.allocate(capacity: Int(CURL_ERROR_SIZE))
@@ -59,7 +61,43 @@ public final class Transfer {
     chatty_curl_set_read(handle, Body.read, Unmanaged.passUnretained(body).toOpaque())
   }
 
-  func result(_ code: CURLcode) -> TransferResult {
+  /// Runs the transfer to its end; its own timeouts bound how long that takes. The calling task is suspended meanwhile.
+  ///
+  /// It runs on a thread, and not on the event loop by curl_multi_socket_action(3): libcurl (7.88) waits for the answer to the end
+  /// of a mail in poll(2), whatever interface it was called by, and a slow mail server would hold up everything else.
+  public func perform() async -> TransferResult {
+    await withUnsafeContinuation { continuation in
+      let run = Unmanaged.passRetained(Run(self, continuation))
+      var thread = pthread_t()
+      let failure = pthread_create(
+        &thread, nil,
+        { argument in
+          if let argument { Unmanaged<Run>.fromOpaque(argument).takeRetainedValue().perform() }
+          return nil
+        }, run.toOpaque())
+      if failure == 0 {
+        pthread_detach(thread)
+      } else {
+        run.release()
+        continuation.resume(returning: result(CURLE_OUT_OF_MEMORY))
+      }
+    }
+  }
+
+  /// One run of the transfer, as its thread gets it.
+  private final class Run {
+    private let transfer: Transfer
+    private let continuation: UnsafeContinuation<TransferResult, Never>
+
+    init(_ transfer: Transfer, _ continuation: UnsafeContinuation<TransferResult, Never>) {
+      self.transfer = transfer
+      self.continuation = continuation
+    }
+
+    func perform() { continuation.resume(returning: transfer.result(curl_easy_perform(transfer.handle))) }
+  }
+
+  private func result(_ code: CURLcode) -> TransferResult {
     let said = code == CURLE_OK ? "" : String(cString: reason)
     let text = code == CURLE_OK || !said.isEmpty ? said : String(cString: curl_easy_strerror(code))
     reason[0] = 0

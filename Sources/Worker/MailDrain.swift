@@ -1,6 +1,7 @@
 // The mails of the outbox: claim one, write it, hand it over, and say what became of it.
 
 import EventLoop
+import Glibc
 import Logging
 import Mail
 import Postgres
@@ -16,7 +17,7 @@ final class MailDrain: Job {
   static let interval = Duration.seconds(5)
 
   /// Mails under way at once: a slow server holds up three others at the most.
-  private static let senders = 4
+  static let senders = 4
   /// How often a claim is renewed while its mail is under way. A claim is good for two minutes (`Queries.claim`).
   private static let renewal = Duration.seconds(40)
 
@@ -37,6 +38,9 @@ final class MailDrain: Job {
     publicURL = settings.publicURL
     do { from = try Mailbox(parsing: settings.mailFrom) } catch { throw SettingError("CHATTY_MAIL_FROM", "is \(error)") }
     if let url = settings.smtpURL {
+      if let file = settings.smtpCAFile, access(file, R_OK) != 0 {
+        throw SettingError("CHATTY_SMTP_CA_FILE", "names \(file), which this process cannot read: \(String(cString: strerror(errno)))")
+      }
       do {
         transport = try SMTPTransport(url: url, caFile: settings.smtpCAFile)
       } catch {
@@ -88,7 +92,13 @@ final class MailDrain: Job {
     let message = MailMessage(
       from: from, to: try Mailbox(address: letter.to), subject: letter.subject, messageID: "chatty-\(name)@\(from.domain)",
       date: claim.createdAt.unixSeconds, text: letter.text(publicURL: publicURL))
-    let lease = Lease(every: Self.renewal) { [database] in try? await Queries.renew(claim.id, on: database) }
+    let lease = Lease(every: Self.renewal) { [database, logger] in
+      do throws(PostgresError) {
+        try await Queries.renew(claim.id, on: database)
+      } catch {
+        logger.warning("a claim is not renewed", metadata: ["outbox_id": "\(claim.id)", "reason": "\(error)"])
+      }
+    }
     defer { lease.end() }
     try await transport.deliver(message, name: name)
   }

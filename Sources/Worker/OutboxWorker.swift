@@ -22,7 +22,7 @@ enum OutboxWorker {
     var logger = Logger(label: "chatty-worker")
     logger[metadataKey: "service"] = "worker"
 
-    let database = PostgresClient(settings.database, writeConnections: settings.writeConnections)
+    let database = PostgresClient(settings.database, writeConnections: MailDrain.senders)
     let mail: MailDrain
     do throws(SettingError) {
       mail = try MailDrain(settings: settings, database: database, logger: logger)

@@ -16,16 +16,17 @@ struct Sweep: Job {
   let logger: Logger
 
   func work(until isStopping: @escaping @Worker () -> Bool) async {
-    await remove("idempotency_keys", where: "created_at < now() - interval '24 hours'", until: isStopping)
-    await remove("throttles", where: "resets_at < now()", until: isStopping)
+    await remove("idempotency_keys", by: "user_id, key", where: "created_at < now() - interval '24 hours'", until: isStopping)
+    await remove("throttles", by: "kind, subject", where: "resets_at < now()", until: isStopping)
     // An ended session is kept for a month: what was done in it may have to be looked into.
-    await remove("sessions", where: "least(ended_at, expires_at) < now() - interval '30 days'", until: isStopping)
+    await remove("sessions", by: "id", where: "least(ended_at, expires_at) < now() - interval '30 days'", until: isStopping)
     // A used link is kept for good: to open it again says that the account is verified.
-    await remove("email_tokens", where: "used_at IS NULL AND expires_at < now() - interval '30 days'", until: isStopping)
+    await remove(
+      "email_tokens", by: "token_hash", where: "used_at IS NULL AND expires_at < now() - interval '30 days'", until: isStopping)
   }
 
   /// What fails is tried again the next time.
-  private func remove(_ table: Query, where hasExpired: Query, until isStopping: @Worker () -> Bool) async {
+  private func remove(_ table: Query, by key: Query, where hasExpired: Query, until isStopping: @Worker () -> Bool) async {
     var removed = 0
     do throws(PostgresError) {
       while !isStopping() {
@@ -33,7 +34,7 @@ struct Sweep: Job {
         let batch = try await database.write(
           """
           DELETE FROM \(table)
-          WHERE ctid = ANY (ARRAY (SELECT ctid FROM \(table) WHERE \(hasExpired) LIMIT \(Self.batch))) AND \(hasExpired)
+          WHERE (\(key)) IN (SELECT \(key) FROM \(table) WHERE \(hasExpired) LIMIT \(Self.batch)) AND \(hasExpired)
           RETURNING true
           """, as: Bool.self)
         removed += batch.count

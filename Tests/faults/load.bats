@@ -74,7 +74,7 @@ answers_quickly() {
 
 @test "a flood of logins is turned away quickly, and the other services hardly notice" {
   local body
-  # Registered here: a hash of the cost that real ones have.
+  # Registered here: a hash of the cost that the stack has.
   register flooded
   sql "UPDATE users SET verified_at = now() WHERE id = $(id_of flooded)"
   body=$(account flooded | jq -c 'del(.email)')

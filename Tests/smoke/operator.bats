@@ -84,6 +84,32 @@ refuses() {
   log_in unmailed
 }
 
+@test "a password that the operator sets logs in, ends every session, and is bounded as everybody's" {
+  member locked_out
+  chatty user password "$(full_name locked_out)" <<<'set by the operator'
+  as locked_out get /auth/me
+  expect_unauthenticated
+  post /auth/login "$(credentials locked_out)"
+  expect_error 400 'Invalid credentials'
+  log_in locked_out 'set by the operator'
+  refuses 'password' user password "$(full_name locked_out)" <<<'short'
+  refuses 'password' user password "$(full_name locked_out)" <<<"$(letters 73)"
+  refuses 'no such user' user password "$(full_name nobody)" <<<'long enough'
+  log_in locked_out 'set by the operator'
+}
+
+@test "a user is logged out everywhere, and can log in again" {
+  member wanderer
+  log_in wanderer
+  run chatty user logout "$(full_name wanderer)"
+  [[ $status == 0 && $output == '2 sessions'* ]] || wrong "$output"
+  as wanderer get /auth/me
+  expect_unauthenticated
+  run chatty user logout "$(full_name wanderer)"
+  [[ $status == 0 && $output == '0 sessions'* ]] || wrong "$output"
+  log_in wanderer
+}
+
 # -- Keys -------------------------------------------------------------------------------------------------------------
 
 @test "a key is rotated without anybody being logged out" {
@@ -116,6 +142,16 @@ refuses() {
   chatty outbox retry "$row"
   [[ $(link_for ada) == *token=a_secret ]] || wrong 'another link'
   refuses "$row" outbox retry "$row"
+}
+
+@test "a mail that was given up can be removed, one that waits cannot" {
+  local dead waiting
+  dead=$(sql "INSERT INTO outbox (kind, payload, dead_at) VALUES ('mail', '{}', now()) RETURNING id")
+  waiting=$(sql "INSERT INTO outbox (kind, payload, next_attempt_at) VALUES ('mail', '{}', now() + interval '1 hour') RETURNING id")
+  refuses "$waiting" outbox drop "$dead" "$waiting"
+  equal "$(sql "SELECT id FROM outbox WHERE id IN ($dead, $waiting)")" "$waiting"
+  refuses 'numbers of rows' outbox drop
+  sql "DELETE FROM outbox WHERE id = $waiting"
 }
 
 # -- Everything -------------------------------------------------------------------------------------------------------

@@ -25,6 +25,9 @@ passlib() {
   sql "UPDATE users SET hashed_password = '$hash' WHERE id = $(id_of "$1")"
 }
 
+# hash_of NAME: as it is stored.
+hash_of() { sql "SELECT hashed_password FROM users WHERE id = $(id_of "$1")"; }
+
 @test "a hash made by passlib's bcrypt logs in, with the right password only" {
   passlib migrated 'bcrypt'
   post /auth/login "$(account migrated 'another password' | jq -c 'del(.email)')"
@@ -46,6 +49,42 @@ passlib() {
   log_in sha512
   passlib sha256 'sha256_crypt.using(rounds=5000)'
   log_in sha256
+}
+
+@test "a hash that is weaker than today's setting is replaced at login, by the right password only" {
+  local kind before after
+  for kind in 'bcrypt.using(rounds=5)' 'bcrypt.using(ident="2a", rounds=12)' 'sha512_crypt.using(rounds=5000)' 'md5_crypt'; do
+    passlib weaker "$kind"
+    before=$(hash_of weaker)
+    post /auth/login "$(credentials weaker wrong)"
+    expect_error 400 'Invalid credentials'
+    equal "$(hash_of weaker)" "$before"
+    log_in weaker
+    after=$(hash_of weaker)
+    [[ $after == "\$2b\$10\$"* ]] || wrong "the hash is $after"
+    log_in weaker
+    equal "$(hash_of weaker)" "$after"
+    as weaker get /auth/me
+    expect 200
+    sql "DELETE FROM users WHERE id = $(id_of weaker)"
+  done
+}
+
+@test "a hash that is as strong or stronger stays" {
+  passlib strong 'bcrypt.using(rounds=11)'
+  local before
+  before=$(hash_of strong)
+  log_in strong
+  equal "$(hash_of strong)" "$before"
+}
+
+@test "an account that may not log in keeps its weak hash" {
+  passlib weak_and_blocked 'md5_crypt'
+  sql "UPDATE users SET blocked_at = now() WHERE id = $(id_of weak_and_blocked)"
+  post /auth/login "$(credentials weak_and_blocked)"
+  expect_error 400 'Account blocked'
+  # shellcheck disable=SC2016 # a hash is full of dollars
+  [[ $(hash_of weak_and_blocked) == '$1$'* ]]
 }
 
 @test "what is not a hash at all lets nobody in" {

@@ -5,7 +5,8 @@
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 
-# start_stack [NAME=VALUE…]: a new stack on 127.0.0.1, with these settings; without rate limits unless they say so.
+# start_stack [NAME=VALUE…]: a new stack on 127.0.0.1, with these settings; unless they say so without limits, and with passwords that
+# cost little.
 start_stack() {
   local name
   # Settings of another stack in the environment would win over this one's.
@@ -16,8 +17,9 @@ start_stack() {
   CHATTY_PORT=$(free_port)
   CHATTY_OPS_PORT=$((CHATTY_PORT + 1))
   CHATTY_ADDRESS=127.0.0.1
-  CHATTY_RATE_LOGIN=0 CHATTY_RATE_REGISTER=0 CHATTY_RATE_WRITES=0
-  export CHATTY_HOME CHATTY_PORT CHATTY_OPS_PORT CHATTY_ADDRESS CHATTY_RATE_LOGIN CHATTY_RATE_REGISTER CHATTY_RATE_WRITES
+  CHATTY_RATE_LOGIN=0 CHATTY_RATE_REGISTER=0 CHATTY_RATE_WRITES=0 CHATTY_RATE_MAILS=0 CHATTY_LOGIN_FAILURES=0 CHATTY_PASSWORD_COST=10
+  export CHATTY_HOME CHATTY_PORT CHATTY_OPS_PORT CHATTY_ADDRESS CHATTY_RATE_LOGIN CHATTY_RATE_REGISTER CHATTY_RATE_WRITES CHATTY_RATE_MAILS
+  export CHATTY_LOGIN_FAILURES CHATTY_PASSWORD_COST
   for name; do export "${name?}"; done
   export CHATTY_TEST_URL=http://127.0.0.1:$CHATTY_PORT CHATTY_TEST_OPS_URL=http://127.0.0.1:$CHATTY_OPS_PORT
   export CHATTY_TEST_DATABASE_URL="postgresql:///chatty?host=$CHATTY_HOME/run&user=postgres"

@@ -165,6 +165,7 @@ full_name() {
 email_of() { printf '%s@example.org' "$(full_name "$1")"; }
 id_of() { cat "$BATS_FILE_TMPDIR/$1.id"; }
 token_of() { cat "$BATS_FILE_TMPDIR/$1.token"; }
+refresh_token_of() { cat "$BATS_FILE_TMPDIR/$1.refresh"; }
 
 # register NAME: through the API, as a newcomer does.
 register() {
@@ -179,29 +180,42 @@ account() {
     '{username: $username, email: $email, password: $password}'
 }
 
-# link_for NAME [OLD LINK]: the path and query of the newest link mailed to NAME, waited for; one that is not OLD LINK.
+# link_for NAME [OLD LINK]: the path and query of the newest link to verify an account that was mailed to NAME, waited for; one that is
+# not OLD LINK.
 link_for() {
-  local link deadline=$((SECONDS + 20))
+  mailed "$(email_of "$1")" "/auth/verify/$(id_of "$1")\?token=[A-Za-z0-9_-]+" "${2-}"
+}
+
+# mailed ADDRESS PATTERN [OLD]: what matches an extended regular expression in the newest mail to ADDRESS that has it, waited for;
+# something else than OLD.
+mailed() {
+  local found deadline=$((SECONDS + 20))
   while ((SECONDS < deadline)); do
     # Mail may be encoded as quoted-printable: a soft line break goes away, =3D is an equals sign.
-    link=$(find "${CHATTY_HOME:?}/mail" -name '*.eml' -printf '%T@ %p\n' | sort -n | cut -d' ' -f2- | while read -r mail; do
-      sed -e 's/\r$//' -e ':join' -e '/=$/{N;s/=\n//;bjoin}' "$mail" | sed 's/=3D/=/g' |
-        grep -Eo "/auth/verify/$(id_of "$1")\?token=[A-Za-z0-9_-]+" || true
+    found=$(find "${CHATTY_HOME:?}/mail" -name '*.eml' -printf '%T@ %p\n' | sort -n | cut -d' ' -f2- | while read -r mail; do
+      if ! grep -qF "To: <$1>" "$mail"; then continue; fi
+      sed -e 's/\r$//' -e ':join' -e '/=$/{N;s/=\n//;bjoin}' "$mail" | sed 's/=3D/=/g' | grep -Eo "$2" || true
     done | tail -n 1)
-    if [[ -n $link && $link != "${2-}" ]]; then
-      printf '%s' "$link"
+    if [[ -n $found && $found != "${3-}" ]]; then
+      printf '%s' "$found"
       return
     fi
     sleep 0.1
   done
-  wrong "no mail with a link for $1"
+  wrong "no mail to $1 with $2"
 }
 
-# log_in NAME [PASSWORD]: and keeps the token for `as`.
+# credentials NAME [PASSWORD]: the body of a login.
+credentials() {
+  jq -cn --arg username "$(full_name "$1")" --arg password "${2-$PASSWORD}" '{username: $username, password: $password}'
+}
+
+# log_in NAME [PASSWORD]: and keeps the tokens for `as` and for `renew`.
 log_in() {
-  post /auth/login "$(jq -cn --arg username "$(full_name "$1")" --arg password "${2-$PASSWORD}" '{username: $username, password: $password}')"
+  post /auth/login "$(credentials "$@")"
   expect 200 '.message == "Login successful"'
   field .token >"$BATS_FILE_TMPDIR/$1.token"
+  field .refresh_token >"$BATS_FILE_TMPDIR/$1.refresh"
   field .user_id >"$BATS_FILE_TMPDIR/$1.id"
 }
 

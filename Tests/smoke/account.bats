@@ -1,0 +1,424 @@
+#!/usr/bin/env bats
+# What owners do with their account: confirm it again, recover it, change it, delete it. And how others find it.
+
+load support
+
+setup_file() {
+  member ada
+}
+
+# forgotten NAME [OLD]: the secret of the newest link for a forgotten password.
+forgotten() {
+  mailed "$(email_of "$1")" '/reset-password#[A-Za-z0-9_-]+' "${2:+/reset-password#$2}" | sed 's/.*#//'
+}
+
+ask_for_reset() {
+  post /auth/password/forgot "$(jq -cn --arg email "${1}" '{email: $email}')"
+  expect 200 '{"message": "If the account exists, an email is on its way"}'
+}
+
+ask_for_verification() {
+  post /auth/verify "$(jq -cn --arg email "$1" '{email: $email}')"
+  expect 200 '{"message": "If the account exists and is not verified, an email is on its way"}'
+}
+
+# reset TOKEN PASSWORD
+reset() {
+  post /auth/password/reset "$(jq -cn --arg token "$1" --arg password "$2" '{token: $token, password: $password}')"
+}
+
+# change NAME JSON: of one's own account, with one's password.
+change() {
+  as "$1" patch /auth/me "$(jq -c --arg password "$PASSWORD" '.current_password //= $password' <<<"$2")"
+}
+
+# mails_to ADDRESS: how many there are or will be.
+mails_to() {
+  sql "SELECT count(*) FROM outbox WHERE payload->>'to' = '$1'"
+}
+
+# unanswered: fails if the next mail to ADDRESS comes; the outbox is empty of it, and stays so.
+no_mail_to() {
+  local files
+  equal "$(mails_to "$1")" 0
+  files=$(grep -rlF "To: <$1>" "$CHATTY_HOME/mail" | wc -l)
+  equal "$files" "${2-0}" "the number of mails to $1"
+}
+
+# -- Verification again -----------------------------------------------------------------------------------------------
+
+@test "the link to verify an account is mailed again, and the earlier one stays good" {
+  register again
+  local first second
+  first=$(link_for again)
+  ask_for_verification "$(email_of again | tr '[:lower:]' '[:upper:]')"
+  second=$(link_for again "$first")
+  get "$first"
+  expect 200 '{"message": "Account verified"}'
+  get "$second"
+  expect 200 '{"message": "Account verified"}'
+  log_in again
+}
+
+@test "nobody learns from asking for a link whether there is an account" {
+  ask_for_verification "nobody-$(email_of ada)"
+  no_mail_to "nobody-$(email_of ada)"
+  ask_for_verification "$(email_of ada)" # verified long ago
+  no_mail_to "$(email_of ada)"
+  ask_for_reset "nobody-$(email_of ada)"
+  no_mail_to "nobody-$(email_of ada)"
+}
+
+@test "a blocked user gets no mail" {
+  resident silenced
+  sql "UPDATE users SET blocked_at = now() WHERE id = $(id_of silenced)"
+  ask_for_reset "$(email_of silenced)"
+  no_mail_to "$(email_of silenced)"
+}
+
+@test "what is no address is refused" {
+  local path
+  for path in /auth/verify /auth/password/forgot; do
+    post "$path" '{}'
+    expect_invalid body.email:missing
+    post "$path" '{"email": "nobody"}'
+    expect_invalid body.email:value_error
+    post "$path" '{"email": "a@example.org\r\nBcc: b@example.org"}'
+    expect_invalid body.email:value_error
+  done
+}
+
+# -- A forgotten password ---------------------------------------------------------------------------------------------
+
+@test "a forgotten password is replaced by the link in the mail, once, and every session ends" {
+  member forgetful
+  local token old
+  old=$(token_of forgetful)
+  ask_for_reset "$(email_of forgetful)"
+  token=$(forgotten forgetful)
+  [[ ${#token} -ge 43 ]]
+  reset "$token" 'a better password'
+  expect 200 '{"message": "Password changed"}'
+  bearing "$old" get /auth/me
+  expect_unauthenticated
+  post /auth/refresh "{\"refresh_token\": \"$(refresh_token_of forgetful)\"}"
+  expect_error 401 'Invalid refresh token'
+  post /auth/login "$(credentials forgetful)"
+  expect_error 400 'Invalid credentials'
+  log_in forgetful 'a better password'
+  reset "$token" 'yet another one'
+  expect_error 400 'Invalid or expired reset token'
+  log_in forgetful 'a better password'
+  mailed "$(email_of forgetful)" 'password has just been changed'
+}
+
+@test "of several links the first to be used makes the others worthless" {
+  member twice
+  local first second
+  ask_for_reset "$(email_of twice)"
+  first=$(forgotten twice)
+  ask_for_reset "$(email_of twice)"
+  second=$(forgotten twice "$first")
+  reset "$first" 'a better password'
+  expect 200
+  reset "$second" 'yet another one'
+  expect_error 400 'Invalid or expired reset token'
+}
+
+@test "a link for a password works for an hour" {
+  member slow
+  local token
+  ask_for_reset "$(email_of slow)"
+  token=$(forgotten slow)
+  equal "$(sql "SELECT expires_at - created_at FROM email_tokens WHERE user_id = $(id_of slow) AND purpose = 'reset'")" 01:00:00
+  sql "UPDATE email_tokens SET expires_at = now() - interval '1 second' WHERE user_id = $(id_of slow)"
+  reset "$token" 'a better password'
+  expect_error 400 'Invalid or expired reset token'
+  log_in slow
+}
+
+@test "of eight resets with one link at the same moment one counts" {
+  member race
+  local token codes n
+  ask_for_reset "$(email_of race)"
+  token=$(forgotten race)
+  codes=$(for n in 1 2 3 4 5 6 7 8; do
+    curl --silent --output /dev/null --write-out '%{http_code}\n' --max-time 20 --header 'Content-Type: application/json' \
+      --data-binary "{\"token\": \"$token\", \"password\": \"password number $n\"}" "$CHATTY_TEST_URL/auth/password/reset" &
+  done; wait)
+  equal "$(sort <<<"$codes" | uniq -c | xargs)" '1 200 7 400'
+}
+
+@test "a reset confirms the address, and one kind of link does not do for another" {
+  register unconfirmed
+  local link token
+  link=$(link_for unconfirmed)
+  reset "${link#*token=}" 'a better password'
+  expect_error 400 'Invalid or expired reset token'
+  ask_for_reset "$(email_of unconfirmed)"
+  token=$(forgotten unconfirmed)
+  get "/auth/verify/$(id_of unconfirmed)?token=$token"
+  expect_error 400 'Invalid or expired verification link'
+  reset "$token" 'a better password'
+  expect 200
+  log_in unconfirmed 'a better password'
+}
+
+@test "a reset names every wrong field, and a guess changes nothing" {
+  post /auth/password/reset '{}'
+  expect_invalid body.token:missing body.password:missing
+  reset "$(letters 43 A)" short
+  expect_invalid body.password:string_too_short
+  reset "$(letters 43 A)" "$(letters 73)"
+  expect_invalid body.password:string_too_long
+  reset "$(letters 43 A)" 'a better password'
+  expect_error 400 'Invalid or expired reset token'
+}
+
+@test "the link opens a page that can do nothing but set the password" {
+  local page
+  page=$(curl --silent --fail --dump-header "$BATS_TEST_TMPDIR/headers" "$CHATTY_TEST_URL/reset-password")
+  [[ $page == *'Set a new password'* ]]
+  HEADERS=$(tr -d '\r' <"$BATS_TEST_TMPDIR/headers")
+  [[ $(header Content-Type) == 'text/html; charset=utf-8' && $(header Referrer-Policy) == no-referrer ]] || wrong 'other headers'
+  [[ $(header Content-Security-Policy) == "default-src 'none'; script-src 'self'"* ]] || wrong 'another policy'
+  curl --silent --fail --output /dev/null "$CHATTY_TEST_URL/reset-password.js" "$CHATTY_TEST_URL/reset-password.css"
+}
+
+# -- Changing an account ----------------------------------------------------------------------------------------------
+
+@test "a new password works at once and ends the other sessions, not this one" {
+  member changing
+  local other
+  other=$(token_of changing)
+  log_in changing
+  change changing '{"password": "a better password"}'
+  expect 200 '{"message": "Account updated"}'
+  as changing get /auth/me
+  expect 200
+  bearing "$other" get /auth/me
+  expect_unauthenticated
+  post /auth/login "$(credentials changing)"
+  expect_error 400 'Invalid credentials'
+  log_in changing 'a better password'
+  mailed "$(email_of changing)" 'password has just been changed'
+}
+
+@test "a new address counts once its link is opened, and the old one is told" {
+  member moving
+  local new link
+  new="new-$(email_of moving)"
+  change moving "{\"email\": \"$new\"}"
+  expect 200 '{"message": "Account updated"}'
+  as moving get /auth/me
+  expect 200 ".email == \"$(email_of moving)\""
+  mailed "$(email_of moving)" 'about to get another e-mail address'
+  link=$(mailed "$new" "/auth/verify/$(id_of moving)\\?token=[A-Za-z0-9_-]+")
+  get "$link"
+  expect 200 '{"message": "Account verified"}'
+  as moving get /auth/me
+  expect 200 ".email == \"$new\""
+  get "$link"
+  expect 200 '{"message": "Account verified"}'
+  post /auth/login "$(jq -cn --arg username "$new" --arg password "$PASSWORD" '{username: $username, password: $password}')"
+  expect 200
+  post /auth/login "$(jq -cn --arg username "$(email_of moving)" --arg password "$PASSWORD" '{username: $username, password: $password}')"
+  expect_error 400 'Invalid credentials'
+}
+
+@test "a link that was opened before does not bring an old address back" {
+  member back
+  local there back
+  change back "{\"email\": \"there-$(email_of back)\"}"
+  there=$(mailed "there-$(email_of back)" "/auth/verify/$(id_of back)\\?token=[A-Za-z0-9_-]+")
+  get "$there"
+  change back "{\"email\": \"$(email_of back)\"}"
+  back=$(mailed "$(email_of back)" "/auth/verify/$(id_of back)\\?token=[A-Za-z0-9_-]+")
+  get "$back"
+  get "$there"
+  expect 200
+  as back get /auth/me
+  expect 200 ".email == \"$(email_of back)\""
+}
+
+@test "an address that is another's is refused, at the change and when the link is opened" {
+  member wanting
+  change wanting "{\"email\": \"$(email_of ada | tr '[:lower:]' '[:upper:]')\"}"
+  expect_error 400 'Email already registered'
+
+  change wanting "{\"email\": \"later-$(email_of wanting)\"}"
+  expect 200
+  local link
+  link=$(mailed "later-$(email_of wanting)" "/auth/verify/$(id_of wanting)\\?token=[A-Za-z0-9_-]+")
+  sql "INSERT INTO users (username, email, hashed_password) VALUES ('faster.$(id_of wanting)', 'LATER-$(email_of wanting)', 'x')"
+  get "$link"
+  expect_error 400 'Email already registered'
+  as wanting get /auth/me
+  expect 200 ".email == \"$(email_of wanting)\""
+}
+
+@test "a new password makes links to another address and for a password worthless" {
+  member careful
+  local link token
+  change careful "{\"email\": \"not-$(email_of careful)\"}"
+  link=$(mailed "not-$(email_of careful)" "/auth/verify/$(id_of careful)\\?token=[A-Za-z0-9_-]+")
+  ask_for_reset "$(email_of careful)"
+  token=$(forgotten careful)
+  change careful '{"password": "a better password"}'
+  expect 200
+  get "$link"
+  expect_error 400 'Invalid or expired verification link'
+  reset "$token" 'yet another one'
+  expect_error 400 'Invalid or expired reset token'
+}
+
+@test "both are changed in one request, and nothing is changed by none" {
+  member both
+  change both "{\"email\": \"both-$(email_of both)\", \"password\": \"a better password\"}"
+  expect 200
+  mailed "both-$(email_of both)" 'auth/verify'
+  log_in both 'a better password'
+  as both patch /auth/me '{"current_password": "a better password", "email": null}'
+  expect 200 '{"message": "Account updated"}'
+  log_in both 'a better password'
+}
+
+@test "without the right password nothing changes" {
+  change ada '{"current_password": "a wrong password", "password": "a better password"}'
+  expect_error 400 'Invalid credentials'
+  as ada delete /auth/me '{"current_password": "a wrong password"}'
+  expect_error 400 'Invalid credentials'
+  log_in ada
+}
+
+@test "a change names every wrong field, and sets nothing but what it may" {
+  as ada patch /auth/me '{"email": "nobody", "password": "short"}'
+  expect_invalid body.current_password:missing body.email:value_error body.password:string_too_short
+  as ada patch /auth/me '{"current_password": 1, "email": 2, "password": 3}'
+  expect_invalid body.current_password:string_type body.email:string_type body.password:string_type
+  change ada '{"role": "admin", "username": "another", "id": 1, "is_active": false, "verified_at": null}'
+  expect 200
+  as ada get /auth/me
+  expect 200 ".role == \"user\" and .username == \"$(full_name ada)\" and .id == $(id_of ada) and .is_active"
+}
+
+@test "the routes of an account are for users whose session stands" {
+  member gone
+  as gone post /auth/logout
+  local method
+  for method in patch delete; do
+    "$method" /auth/me "{\"current_password\": \"$PASSWORD\"}"
+    expect_unauthenticated
+    as gone "$method" /auth/me "{\"current_password\": \"$PASSWORD\"}"
+    expect_unauthenticated
+  done
+}
+
+# -- Deletion ---------------------------------------------------------------------------------------------------------
+
+@test "a deleted account is gone with all that was theirs, and others' counters know" {
+  member leaving friend
+  local theirs other
+  new_post leaving
+  theirs=$NEW_POST
+  sql "UPDATE posts SET image_key = 'key-of-$theirs', image_filename = 'a.png' WHERE id = $theirs"
+  new_post friend
+  other=$NEW_POST
+  new_comment leaving "$other"
+  new_comment friend "$theirs"
+  as leaving post "/posts/$other/likes"
+  as friend post "/posts/$theirs/likes"
+  as leaving post "/subscribe/$(id_of friend)"
+  as friend post "/subscribe/$(id_of leaving)"
+  as leaving post "/posts/$other/reports" '{"reason": "A test"}'
+  expect 200
+
+  as leaving delete /auth/me "{\"current_password\": \"$PASSWORD\"}"
+  expect 200 '{"message": "Account deleted"}'
+  as leaving get /auth/me
+  expect_unauthenticated
+  post /auth/login "$(credentials leaving)"
+  expect_error 400 'Invalid credentials'
+  get "/auth/users/$(id_of leaving)"
+  expect_error 404 'User not found'
+  get "/posts/$theirs"
+  expect_error 404 'Post not found'
+  get "/posts/$other"
+  expect 200 '.like_count == 0 and .comment_count == 0'
+  get "/auth/users/$(id_of friend)"
+  expect 200 '.follower_count == 0 and .following_count == 0'
+  equal "$(sql "SELECT (SELECT count(*) FROM posts WHERE user_id = u) + (SELECT count(*) FROM comments WHERE user_id = u)
+    + (SELECT count(*) FROM likes WHERE user_id = u) + (SELECT count(*) FROM subscriptions WHERE u IN (follower_id, following_id))
+    + (SELECT count(*) FROM sessions WHERE user_id = u) + (SELECT count(*) FROM email_tokens WHERE user_id = u)
+    + (SELECT count(*) FROM reports WHERE user_id = u) + (SELECT count(*) FROM author_stats WHERE user_id = u)
+    + (SELECT count(*) FROM post_stats WHERE post_id = $theirs)
+    FROM (SELECT $(id_of leaving) AS u) them")" 0
+  # Its image is left to the worker.
+  equal "$(sql "SELECT count(*) FROM outbox WHERE kind = 'media' AND payload->>'image_key' = 'key-of-$theirs'")" 1
+  sql "DELETE FROM outbox WHERE kind = 'media' AND payload->>'image_key' = 'key-of-$theirs'"
+  # The names are free again.
+  register leaving
+}
+
+@test "accounts that like and comment each other's posts can be deleted at the same moment" {
+  local n other names=() codes
+  for n in 1 2 3 4 5 6 7 8; do names+=("circle$n"); done
+  member "${names[@]}"
+  sql "INSERT INTO posts (user_id, title, content) SELECT id, 'x', 'y' FROM users, generate_series(1, 20) WHERE id BETWEEN $(id_of circle1) AND $(id_of circle8)"
+  sql "INSERT INTO likes (user_id, post_id) SELECT u.id, p.id FROM users u, posts p
+    WHERE u.id BETWEEN $(id_of circle1) AND $(id_of circle8) AND p.user_id BETWEEN $(id_of circle1) AND $(id_of circle8)"
+  sql "INSERT INTO comments (user_id, post_id, content) SELECT u.id, p.id, 'z' FROM users u, posts p
+    WHERE u.id BETWEEN $(id_of circle1) AND $(id_of circle8) AND p.user_id BETWEEN $(id_of circle1) AND $(id_of circle8)"
+  sql "UPDATE post_stats s SET likes = 8, comments = 8 FROM posts p WHERE p.id = s.post_id AND p.user_id BETWEEN $(id_of circle1) AND $(id_of circle8)"
+  new_post ada
+  # Half of them delete their posts one by one meanwhile.
+  codes=$(
+    for n in 1 2 3 4; do
+      curl --silent --output /dev/null --write-out '%{http_code}\n' --max-time 20 --request DELETE --header "Authorization: Bearer $(token_of "circle$n")" \
+        --header 'Content-Type: application/json' --data-binary "{\"current_password\": \"$PASSWORD\"}" "$CHATTY_TEST_URL/auth/me" &
+    done
+    for n in 5 6 7 8; do
+      for other in $(sql "SELECT id FROM posts WHERE user_id = $(id_of "circle$n")"); do
+        curl --silent --output /dev/null --write-out '%{http_code}\n' --max-time 20 --request DELETE \
+          --header "Authorization: Bearer $(token_of "circle$n")" "$CHATTY_TEST_URL/posts/$other"
+      done &
+    done
+    wait
+  )
+  equal "$(sort <<<"$codes" | uniq -c | xargs)" '84 200'
+  equal "$(sql "SELECT count(*) FROM likes l JOIN posts p ON p.id = l.post_id WHERE p.user_id BETWEEN $(id_of circle1) AND $(id_of circle8)")" 0
+}
+
+# -- Others -----------------------------------------------------------------------------------------------------------
+
+@test "users are found by the beginning of their name, in any case, by name and in pages" {
+  local run
+  run=$(full_name '' | tr -d _)
+  sql "INSERT INTO users (username, email, hashed_password, verified_at)
+    SELECT 'S$run' || name, 's$run' || name || '@example.org', 'x', now() FROM unnest('{b,A,a1,_x,c,.d}'::text[]) name"
+  sql "INSERT INTO users (username, email, hashed_password) VALUES ('s${run}unverified', 's${run}unverified@example.org', 'x')"
+  sql "INSERT INTO users (username, email, hashed_password, verified_at, blocked_at) VALUES ('s${run}blocked', 's${run}blocked@example.org', 'x', now(), now())"
+  get "/auth/users?username=s$run"
+  expect 200 "[.[].username] == [\"S$run.d\", \"S${run}_x\", \"S${run}A\", \"S${run}a1\", \"S${run}b\", \"S${run}c\"]" \
+    'all(.[]; has("post_count") and has("follower_count") and (has("email") | not))'
+  equal "$(walk "/auth/users?username=S$run&limit=2" '.[].username' | paste -sd' ')" "S$run.d S${run}_x S${run}A S${run}a1 S${run}b S${run}c"
+  get "/auth/users?username=s${run}_"
+  expect 200 "[.[].username] == [\"S${run}_x\"]"
+  get "/auth/users?username=%25"
+  expect 200 '[]'
+  get "/auth/users?username=s${run}zz"
+  expect 200 '[]'
+}
+
+@test "a search needs a beginning" {
+  get /auth/users
+  expect_invalid query.username:missing
+  get '/auth/users?username='
+  expect_invalid query.username:string_too_short
+  get "/auth/users?username=$(letters 33)"
+  expect_invalid query.username:string_too_long
+  get '/auth/users?username=a&cursor=!'
+  expect_invalid query.cursor:value_error
+  get '/auth/users?username=a&limit=101'
+  expect_invalid query.limit:less_than_equal
+}

@@ -1,0 +1,173 @@
+#!/usr/bin/env bats
+# Those who guess, and those who ask for too much mail: on a stack of its own, whose limits are low.
+
+load support
+load stack
+
+setup_file() {
+  start_stack CHATTY_LOGIN_FAILURES=4 CHATTY_LOGIN_LOCK=4 CHATTY_RATE_MAILS=3
+  resident ada
+}
+
+teardown_file() {
+  stop_stack
+}
+
+# fail_to_log_in BODY TIMES: as often with a wrong password.
+fail_to_log_in() {
+  local n
+  for ((n = 0; n < $2; n++)); do
+    post /auth/login "$1"
+    expect_error 400 'Invalid credentials'
+  done
+}
+
+expect_limited() {
+  expect_error 429 'Too many requests'
+  local seconds
+  seconds=$(header Retry-After)
+  ((seconds >= 1 && seconds <= ${1-4})) || wrong "Retry-After: $seconds"
+}
+
+forget_mails() {
+  sql "DELETE FROM throttles WHERE kind LIKE 'mail%'"
+}
+
+# -- Logins -----------------------------------------------------------------------------------------------------------
+
+@test "after some failures the name is locked, for the right password too, and opens again by itself" {
+  local body
+  body=$(credentials ada wrong)
+  fail_to_log_in "$body" 4
+  post /auth/login "$body"
+  expect_limited
+  post /auth/login "$(credentials ada)"
+  expect_limited
+  # Attempts meanwhile do not prolong it.
+  sleep 2
+  post /auth/login "$body"
+  expect_limited 3
+  sleep 3
+  log_in ada
+}
+
+@test "a success forgives the failures before it" {
+  fail_to_log_in "$(credentials ada wrong)" 3
+  log_in ada
+  fail_to_log_in "$(credentials ada wrong)" 3
+  log_in ada
+}
+
+@test "names are locked whatever their case, whether there is such an account or not" {
+  local body
+  for body in "$(credentials ada wrong)" "$(credentials nobody wrong)"; do
+    fail_to_log_in "$body" 2
+    fail_to_log_in "$(jq -c '.username |= ascii_upcase' <<<"$body")" 2
+    post /auth/login "$body"
+    expect_limited
+  done
+  sleep 5
+}
+
+@test "a lock tells nobody which address is whose, and locks nobody else out" {
+  resident bob
+  fail_to_log_in "$(credentials ada wrong)" 4
+  post /auth/login "$(jq -cn --arg username "$(email_of ada)" --arg password "$PASSWORD" '{username: $username, password: $password}')"
+  expect 200
+  log_in bob
+  sleep 5
+}
+
+@test "many guesses at the same moment are no more than one after the other" {
+  resident target
+  local body codes
+  body=$(credentials target wrong)
+  codes=$(seq 40 | xargs -P 20 -I{} curl --silent --output /dev/null --write-out '%{http_code}\n' --max-time 20 \
+    --header 'Content-Type: application/json' --data-binary "$body" "$CHATTY_TEST_URL/auth/login")
+  [[ $(grep -c '^400' <<<"$codes") -le 4 && $(grep -cE '^(400|429|503)$' <<<"$codes") == 40 ]] || wrong "$(sort <<<"$codes" | uniq -c | xargs)"
+}
+
+@test "a password reset opens a locked account" {
+  member locked
+  post /auth/password/forgot "$(jq -cn --arg email "$(email_of locked)" '{email: $email}')"
+  expect 200
+  local token
+  token=$(mailed "$(email_of locked)" '/reset-password#[A-Za-z0-9_-]+')
+  fail_to_log_in "$(credentials locked wrong)" 4
+  post /auth/login "$(credentials locked)"
+  expect_limited
+  post /auth/password/reset "$(jq -cn --arg token "${token#*#}" '{token: $token, password: "a better password"}')"
+  expect 200
+  log_in locked 'a better password'
+  forget_mails
+}
+
+@test "an operator opens a locked account" {
+  member waiting
+  fail_to_log_in "$(credentials waiting wrong)" 4
+  post /auth/login "$(credentials waiting)"
+  expect_limited
+  "$BATS_TEST_DIRNAME/../../deploy/chatty" user unlock "$(full_name waiting)"
+  log_in waiting
+}
+
+@test "a stolen token is no way to guess the password faster" {
+  member stolen
+  local n
+  for n in 1 2; do
+    as stolen patch /auth/me '{"current_password": "wrong", "password": "a better password"}'
+    expect_error 400 'Invalid credentials'
+    as stolen delete /auth/me '{"current_password": "wrong"}'
+    expect_error 400 'Invalid credentials'
+  done
+  as stolen patch /auth/me "{\"current_password\": \"$PASSWORD\", \"password\": \"a better password\"}"
+  expect_limited
+  post /auth/login "$(credentials stolen)"
+  expect_limited
+  sleep 5
+  for n in 1 2 3 4 5 6; do
+    as stolen patch /auth/me "{\"current_password\": \"$PASSWORD\"}"
+    expect 200
+  done
+}
+
+# -- Mails ------------------------------------------------------------------------------------------------------------
+
+# ask PATH ADDRESS
+ask() {
+  post "$1" "$(jq -cn --arg email "$2" '{email: $email}')"
+}
+
+@test "one client asks for no more than some mails an hour, of whatever kind, whether they are sent or not" {
+  forget_mails
+  ask /auth/password/forgot "$(email_of ada)"
+  expect 200
+  ask /auth/verify "nobody1@example.org"
+  expect 200
+  ask /auth/password/forgot "nobody2@example.org"
+  expect 200
+  ask /auth/password/forgot "$(email_of ada)"
+  expect_limited 3600
+  ask /auth/verify "nobody3@example.org"
+  expect_limited 3600
+  as stolen patch /auth/me "{\"current_password\": \"$PASSWORD\", \"email\": \"another-$(email_of ada)\"}"
+  expect_limited 3600
+}
+
+@test "nobody gets more than some mails an hour, whoever asks" {
+  forget_mails
+  local n
+  for n in 1 2 3; do
+    ask /auth/password/forgot "$(email_of ada)"
+    expect 200
+    sql "DELETE FROM throttles WHERE kind = 'mail_from'"
+  done
+  ask /auth/password/forgot "$(email_of ada)"
+  expect_limited 3600
+  # Who may not ask uses up nothing of others'.
+  forget_mails
+  for n in 1 2 3 4 5; do ask /auth/password/forgot "nobody$n@example.org"; done
+  expect_limited 3600
+  equal "$(sql "SELECT count(*) FROM throttles WHERE kind = 'mail_to'")" 3
+  forget_mails
+}

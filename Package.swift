@@ -4,7 +4,7 @@ import PackageDescription
 let strict: [SwiftSetting] = [
   .treatAllWarnings(as: .error),
   // Everything of a worker runs on one thread, and its debug build still checks that accesses do not overlap.
-  .unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release)),
+  .unsafeFlags(["-enforce-exclusivity=unchecked", "-cross-module-optimization"], .when(configuration: .release)),
 ]
 
 /// One of the five services: an executable that knows ServiceKit and nothing beneath it.

@@ -16,6 +16,8 @@ final class Exchange {
   private var request: UnsafeMutablePointer<FCGX_Request> { memory.pointer }
   let descriptor: Int32
 
+  /// Used again for every response.
+  private static var head: [UInt8] = []
   private static let initialized = FCGX_Init()
   /// FCGI_RESPONDER of FastCGI 1.0, section 8, which no header has.
   private static let responderRole: Int32 = 1
@@ -56,7 +58,8 @@ final class Exchange {
     var isTooLarge = false
     if let announced = parameters["CONTENT_LENGTH"].flatMap({ Int($0) }), announced > 0 { body.reserveCapacity(min(announced, limit)) }
     // To the end also where there is no body: the empty record that ends it would be taken for the next request's.
-    withUnsafeTemporaryAllocation(of: CChar.self, capacity: 16_384) { chunk in
+    // So small that it is on the stack.
+    withUnsafeTemporaryAllocation(of: CChar.self, capacity: 1024) { chunk in
       while true {
         let count = FCGX_GetStr(chunk.baseAddress, Int32(chunk.count), request.pointee.in)
         if count > 0 {
@@ -76,7 +79,9 @@ final class Exchange {
   ///
   /// - Returns: whether the connection is still open for another request.
   func finish(_ response: Response) -> Bool {
-    put(response.head)
+    Self.head.removeAll(keepingCapacity: true)
+    response.appendHead(to: &Self.head)
+    put(Self.head)
     if !response.omitsBody { put(response.body) }
     FCGX_Finish_r(request)
     return request.pointee.ipcFd >= 0

@@ -29,31 +29,39 @@ struct Parameters: Sendable {
 
   /// - Parameter environment: a NULL-terminated array of C strings, `FCGX_ParamArray`.
   init(copying environment: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>) {
-    var bytes: [UInt8] = []
-    bytes.reserveCapacity(1024)
+    var length = 0
     var next = environment
     while let entry = next.pointee {
-      bytes.append(contentsOf: UnsafeRawBufferPointer(start: entry, count: strlen(entry) + 1))
+      length += strlen(entry) + 1
       next += 1
     }
-    self.bytes = bytes
+    bytes = Array(unsafeUninitializedCapacity: length) { bytes, count in
+      next = environment
+      while let entry = next.pointee, let free = bytes.baseAddress {
+        let size = strlen(entry) + 1
+        memcpy(free + count, entry, size)
+        count += size
+        next += 1
+      }
+    }
   }
 
   subscript(name: StaticString) -> String? {
-    bytes.withUnsafeBufferPointer { bytes in
-      name.withUTF8Buffer { name in
-        var start = 0
-        while start < bytes.count {
-          let end = bytes[start...].firstIndex(of: 0) ?? bytes.endIndex
-          if end - start > name.count, bytes[start + name.count] == UInt8(ascii: "="), bytes[start..<start + name.count].elementsEqual(name)
-          {
-            let value = bytes[(start + name.count + 1)..<end]
-            return value.isEmpty ? nil : String(decoding: value, as: UTF8.self)
-          }
-          start = end + 1
+    bytes.withUnsafeBytes { bytes in
+      var rest = bytes[...]
+      while !rest.isEmpty {
+        let entry = UnsafeRawBufferPointer(rebasing: rest)
+        guard let start = entry.baseAddress else { break }
+        let length = strlen(start.assumingMemoryBound(to: CChar.self))
+        if length > name.utf8CodeUnitCount, entry[name.utf8CodeUnitCount] == UInt8(ascii: "="),
+          memcmp(start, name.utf8Start, name.utf8CodeUnitCount) == 0
+        {
+          let value = entry[(name.utf8CodeUnitCount + 1)..<length]
+          return value.isEmpty ? nil : String(decoding: value, as: UTF8.self)
         }
-        return nil
+        rest = rest.dropFirst(length + 1)
       }
+      return nil
     }
   }
 }

@@ -7,7 +7,7 @@ import Glibc
 
 /// A FastCGI responder on the event loop (FastCGI 1.0, section 6.2).
 @Worker
-public final class Responder {
+public final class Responder: TurnEnder {
   public struct Limits: Sendable {
     /// Requests handled at once. At the limit the worker takes no more; the pool's other workers do.
     public var requestsInFlight = 32
@@ -29,6 +29,9 @@ public final class Responder {
   private var inFlight = 0
   /// Connections with a request that waits for the limit.
   private var waiting: [Connection] = []
+  /// Answered in this turn of the loop. They are written together at its end: the web server is woken once and finds them all,
+  /// instead of being woken, and put to sleep again, for each.
+  private var finished: [(Connection, Response)] = []
   private var accepting = false
   private var draining = false
   private var drained: UnsafeContinuation<Void, Never>?
@@ -67,17 +70,21 @@ public final class Responder {
     let wanted = !draining && inFlight < limits.requestsInFlight
     guard wanted != accepting else { return }
     accepting = wanted
-    if wanted {
-      Loop.shared.watch(listeningSocket, [.readable, .exclusive]) { [self] _ in accept() }
-    } else {
-      Loop.shared.unwatch(listeningSocket)
-    }
+    if wanted { listen() } else { Loop.shared.unwatch(listeningSocket) }
+  }
+
+  private func listen() {
+    Loop.shared.watch(listeningSocket, [.readable, .exclusive]) { [self] _ in accept() }
   }
 
   /// One connection a time: the others are for the other workers of the pool.
   private func accept() {
     let descriptor = Glibc.accept(listeningSocket, nil, nil)
     guard descriptor >= 0 else { return }
+    // Of the workers that sleep the kernel wakes the one that has waited at the socket for longest, and would always wake the same:
+    // connections are kept, so it would have nearly all of them. This one goes to the end of the queue.
+    Loop.shared.unwatch(listeningSocket)
+    listen()
     _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
     // libfcgi reads and writes with blocking calls. It only reads what has arrived; while it writes more than the socket takes, the
     // peer may not stand still for longer than this.
@@ -157,6 +164,23 @@ public final class Responder {
   }
 
   private func end(_ connection: Connection, _ response: Response) {
+    if finished.isEmpty { Loop.shared.atEndOfTurn(self) }
+    finished.append((connection, response))
+  }
+
+  public func endTurn() {
+    let answers = finished
+    finished.removeAll(keepingCapacity: true)
+    for (connection, response) in answers { send(response, over: connection) }
+    while inFlight < limits.requestsInFlight, !waiting.isEmpty {
+      let next = waiting.removeFirst()
+      next.isWaiting = false
+      if connections[next.descriptor] === next { take(next) }
+    }
+    updateAccepting()
+  }
+
+  private func send(_ response: Response, over connection: Connection) {
     let isOpen = connection.exchange.finish(response)
     connection.isBusy = false
     inFlight -= 1
@@ -167,12 +191,6 @@ public final class Responder {
       connection.changedMeanwhile = false
       take(connection)
     }
-    while inFlight < limits.requestsInFlight, !waiting.isEmpty {
-      let next = waiting.removeFirst()
-      next.isWaiting = false
-      if connections[next.descriptor] === next { take(next) }
-    }
-    updateAccepting()
   }
 
   private func drop(_ connection: Connection) {

@@ -14,20 +14,25 @@ public struct Response: Sendable {
     self.omitsBody = omitsBody
   }
 
-  /// The header block in CGI form (RFC 3875, section 6.2). A header whose value holds a line break is left out: nothing that a
-  /// client sent can add a header of its own.
-  var head: [UInt8] {
+  /// Appends the header block in CGI form (RFC 3875, section 6.2). A header whose value holds a line break is left out: nothing
+  /// that a client sent can add a header of its own.
+  func appendHead(to head: inout [UInt8]) {
+    head.append(contentsOf: "Status: ".utf8)
+    head.append(contentsOf: status.description.utf8)
+    head.append(UInt8(ascii: " "))
     // With its reason phrase: nginx passes on what it gets, and without one the status line would lack a blank.
-    var head = Array("Status: \(status) \(reason)\r\n".utf8)
+    reason.withUTF8Buffer { head.append(contentsOf: $0) }
     for (name, value) in headers where !value.utf8.contains(where: { $0 == 13 || $0 == 10 || $0 == 0 }) {
+      head.append(contentsOf: "\r\n".utf8)
       head.append(contentsOf: name.utf8)
       head.append(contentsOf: ": ".utf8)
       head.append(contentsOf: value.utf8)
-      head.append(contentsOf: "\r\n".utf8)
     }
-    head.append(contentsOf: "Content-Length: \(body.count)\r\n\r\n".utf8)
-    return head
+    head.append(contentsOf: "\r\nContent-Length: ".utf8)
+    head.append(contentsOf: body.count.description.utf8)
+    head.append(contentsOf: "\r\n\r\n".utf8)
   }
+
   /// RFC 9110, section 15.
   private var reason: StaticString {
     switch status {

@@ -108,6 +108,19 @@ struct JSONWriterTests {
     #expect(try written(Int64.min) == "-9223372036854775808")
   }
 
+  @Test("a character that needs an escape gets it wherever it stands, beside any others")
+  func escapesEverywhere() throws {
+    let escapes: [(Character, String)] = [("\"", #"\""#), ("\\", #"\\"#), ("\n", #"\n"#), ("\u{1}", #"\u0001"#), ("\u{1f}", #"\u001f"#)]
+    for (character, escape) in escapes {
+      for neighbour in ["x", " ", "!", "#", "]", "\u{7f}", "é", "\u{10ffff}"] {
+        for before in 0...17 {
+          let (left, right) = (String(repeating: neighbour, count: before), String(repeating: neighbour, count: 17 - before))
+          #expect(try written(left + String(character) + right) == "\"" + left + escape + right + "\"")
+        }
+      }
+    }
+  }
+
   @Test("what is written is read back the same, whatever the characters")
   func roundTrip() throws {
     let scalars = (0...0x2ff).compactMap(Unicode.Scalar.init) + ["\u{2028}", "\u{fffd}", "😀", "\u{10ffff}"]

@@ -16,7 +16,7 @@ struct SettingsTests {
     #expect(settings.database.applicationName == "chatty-posts")
     #expect(settings.database.statementTimeout == .seconds(5))
     #expect(settings.database.preparesStatements)
-    #expect(settings.writeConnections == 8)
+    #expect(settings.writeConnections == 4)
     #expect(settings.requestsInFlight == 32)
     #expect(settings.keys == ".chatty/keys")
     #expect(settings.publicURL == "http://localhost:8080")

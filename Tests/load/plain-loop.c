@@ -15,7 +15,7 @@
 
 static const char *const query =
     "SELECT p.id, p.title, p.content, p.image_filename, p.image_key, p.user_id, u.username, p.created_at, p.updated_at, "
-    "s.likes, s.comments, EXISTS (SELECT FROM likes l WHERE l.user_id = $2 AND l.post_id = p.id) "
+    "s.likes, s.comments, coalesce((SELECT true FROM likes l WHERE l.user_id = $2 AND l.post_id = p.id), false) "
     "FROM posts p JOIN users u ON u.id = p.user_id AND u.blocked_at IS NULL JOIN post_stats s ON s.post_id = p.id "
     "WHERE p.id = $1";
 

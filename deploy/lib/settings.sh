@@ -22,7 +22,7 @@ setting CHATTY_MAIL_FROM text 'Chatty <no-reply@localhost>' 'Whom mail is from.'
 setting CHATTY_WORKERS integer:1:64 2 'Processes of a pool.'
 setting CHATTY_LOGIN_WORKERS integer:1:64 '' 'Processes of the pool for login and registration. Default: one a core'
 setting CHATTY_IN_FLIGHT integer:1:1024 32 'Requests that a worker handles at once.'
-setting CHATTY_WRITE_CONNECTIONS integer:1:64 8 'Database connections for writes, per worker, opened when needed.'
+setting CHATTY_WRITE_CONNECTIONS integer:1:64 4 'Database connections for writes, per worker, opened when needed: more where the disk is slow to flush.'
 setting CHATTY_STATEMENT_TIMEOUT integer:100:600000 5000 'Milliseconds after which the database ends a statement.'
 setting CHATTY_PREPARED_STATEMENTS choice:on:off on 'off behind pgbouncer in transaction mode.'
 setting CHATTY_RATE_LOGIN integer:0:100000 10 'Logins a minute from one address; 0 is no limit.'
@@ -149,7 +149,9 @@ environment_of() {
     "CHATTY_STATEMENT_TIMEOUT=$CHATTY_STATEMENT_TIMEOUT" "CHATTY_PREPARED_STATEMENTS=$CHATTY_PREPARED_STATEMENTS" \
     "CHATTY_KEYS=$CHATTY_KEYS" "CHATTY_PUBLIC_URL=$CHATTY_PUBLIC_URL" "CHATTY_LOG_LEVEL=$CHATTY_LOG_LEVEL"
   if is_pool "$service"; then
-    printf '%s\n' "CHATTY_IN_FLIGHT=$in_flight" "CHATTY_WRITE_CONNECTIONS=$CHATTY_WRITE_CONNECTIONS"
+    # A worker has many requests at once, each made of some dozen small pieces of memory; by default the allocator keeps only seven of a
+    # size at hand (glibc manual, "Memory Allocation Tunables").
+    printf '%s\n' "CHATTY_IN_FLIGHT=$in_flight" "CHATTY_WRITE_CONNECTIONS=$CHATTY_WRITE_CONNECTIONS" "GLIBC_TUNABLES=glibc.malloc.tcache_count=200"
   fi
   case $service in
     auth | login)

@@ -42,8 +42,7 @@ public final class Input {
 
   /// A positive 64-bit number in the path.
   public func pathID(_ name: String) -> Int64 {
-    let text = request.pathValues[name] ?? ""
-    return id(text, at: "path", name)
+    id(request.path[name], at: "path", name)
   }
 
   /// A positive 64-bit number in the query; nil if it is not there.

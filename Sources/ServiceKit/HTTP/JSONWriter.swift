@@ -13,8 +13,8 @@ package struct JSONWriter {
   /// The bytes so far, and the objects and arrays that are open.
   fileprivate final class Output: Encoder {
     var bytes: [UInt8] = []
-    /// What the value being written has opened, one entry for each value that is inside another.
-    private var frames: [Frame] = []
+    /// What the value being written has opened.
+    private var frame = Frame()
 
     private struct Frame {
       var closing: UInt8?
@@ -27,21 +27,23 @@ package struct JSONWriter {
     init() { bytes.reserveCapacity(1024) }
 
     func write<Value: Encodable>(_ value: Value) throws {
-      frames.append(Frame())
+      let outer = frame
+      frame = Frame()
+      defer { frame = outer }
       try value.encode(to: self)
-      if let closing = frames.removeLast().closing { bytes.append(closing) }
+      if let closing = frame.closing { bytes.append(closing) }
     }
 
     /// A type may ask for its container again and again (one that adds members to another's does): it is opened once.
     private func open(_ opening: Unicode.Scalar, _ closing: Unicode.Scalar) {
-      guard frames[frames.count - 1].closing == nil else { return }
-      frames[frames.count - 1].closing = UInt8(ascii: closing)
+      guard frame.closing == nil else { return }
+      frame.closing = UInt8(ascii: closing)
       bytes.append(UInt8(ascii: opening))
     }
 
     func separate() {
-      if !frames[frames.count - 1].isEmpty { bytes.append(UInt8(ascii: ",")) }
-      frames[frames.count - 1].isEmpty = false
+      if !frame.isEmpty { bytes.append(UInt8(ascii: ",")) }
+      frame.isEmpty = false
     }
 
     func key(_ key: some CodingKey) {
@@ -60,14 +62,35 @@ package struct JSONWriter {
       bytes.append(UInt8(ascii: "\""))
       text.withUTF8 { utf8 in
         var clean = 0
-        for (index, byte) in utf8.enumerated() where byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") {
-          bytes.append(contentsOf: UnsafeBufferPointer(rebasing: utf8[clean..<index]))
-          escape(byte)
-          clean = index + 1
+        while true {
+          let special = firstSpecial(utf8, from: clean)
+          bytes.append(contentsOf: UnsafeBufferPointer(rebasing: utf8[clean..<special]))
+          if special == utf8.count { break }
+          escape(utf8[special])
+          clean = special + 1
         }
-        bytes.append(contentsOf: UnsafeBufferPointer(rebasing: utf8[clean...]))
       }
       bytes.append(UInt8(ascii: "\""))
+    }
+
+    /// Where the next byte is that is not to go as it is; the end if there is none.
+    private func firstSpecial(_ utf8: UnsafeBufferPointer<UInt8>, from start: Int) -> Int {
+      var index = start
+      let bytes = UnsafeRawBufferPointer(utf8)
+      // Eight at a time: most of a text needs no escape.
+      while index + 8 <= bytes.count, !holdsSpecial(bytes.loadUnaligned(fromByteOffset: index, as: UInt64.self)) { index += 8 }
+      while index < bytes.count, bytes[index] >= 0x20, bytes[index] != UInt8(ascii: "\""), bytes[index] != UInt8(ascii: "\\") { index += 1 }
+      return index
+    }
+
+    /// Whether one of the eight bytes is a control character, a quotation mark or a reverse solidus. Subtracting sets the highest bit
+    /// of a byte that is smaller and did not have it set; a byte that is equal to another is zero after the exclusive or.
+    private func holdsSpecial(_ word: UInt64) -> Bool {
+      let ones: UInt64 = 0x0101_0101_0101_0101
+      let quotation = word ^ (ones &* 0x22)
+      let solidus = word ^ (ones &* 0x5c)
+      let below = (word &- ones &* 0x20) & ~word | (quotation &- ones) & ~quotation | (solidus &- ones) & ~solidus
+      return below & (ones &* 0x80) != 0
     }
 
     private func escape(_ byte: UInt8) {

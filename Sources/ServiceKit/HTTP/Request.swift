@@ -10,13 +10,11 @@ public struct Request {
   public let path: PathValues
   public let query: QueryValues
 
-  init(_ raw: FastCGI.Request, path: String, query: String, values: [String: String]) {
+  init(_ raw: FastCGI.Request, path: String, query: String, values: PathValues.Pairs) {
     self.raw = raw
     self.path = PathValues(text: path, values: values)
     self.query = QueryValues(query)
   }
-
-  var pathValues: [String: String] { path.values }
 
   /// The fields of this request, to be read and then validated together.
   public var input: Input { Input(self) }
@@ -35,6 +33,8 @@ public struct Request {
   /// The body is JSON by its media type (RFC 8259, section 11; RFC 6839, section 3.1); without one it is taken for JSON.
   var hasJSONBody: Bool {
     guard let type = raw.parameter("CONTENT_TYPE") else { return true }
+    // What nearly everybody sends, before it is taken apart character by character.
+    if type == "application/json" { return true }
     let essence = type.prefix { $0 != ";" }.lowercased().filter { $0 != " " }
     return essence == "application/json" || (essence.hasPrefix("application/") && essence.hasSuffix("+json"))
   }
@@ -43,14 +43,19 @@ public struct Request {
 /// The values of a route's `{parameters}`.
 @Worker
 public struct PathValues {
+  typealias Pairs = [(name: String, value: String)]
+
   public let text: String
-  let values: [String: String]
+  let values: Pairs
+
+  /// A value as the client sent it, percent-decoded; empty if the route has none of that name.
+  subscript(name: String) -> String { values.first { $0.name == name }?.value ?? "" }
 
   /// A positive 64-bit number.
   ///
   /// - Throws: 422 if it is anything else.
   public func id(_ name: String) throws(APIError) -> Int64 {
-    let text = values[name] ?? ""
+    let text = self[name]
     switch IntegerField.id(text) {
     case .success(let id): return id
     case .failure(let flaw): throw APIError(fields: [FieldError(flaw, "path", name, .string(text))])

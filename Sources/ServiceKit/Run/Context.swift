@@ -1,6 +1,7 @@
 // What a handler has besides the request.
 
 import EventLoop
+import FastCGI
 import Logging
 import Postgres
 
@@ -10,13 +11,13 @@ public struct Context {
   public let caller: Caller
   public let database: Database
   public let settings: Settings
-  let requestID: String
+  let request: FastCGI.Request
   let route: String
 
   /// Logs with the request's id, route and caller in every line.
   public var logger: Logger {
     var logger = Log.process
-    logger[metadataKey: "request_id"] = .string(requestID)
+    logger[metadataKey: "request_id"] = .string(request.parameter("REQUEST_ID") ?? "")
     logger[metadataKey: "route"] = .string(route)
     if !caller.isAnonymous { logger[metadataKey: "user_id"] = .stringConvertible(caller.userID) }
     return logger

@@ -14,14 +14,14 @@ package final class Dispatcher {
   private let verifier: TokenVerifier
   /// A request that has waited longer than this before a worker took it is not begun: nginx, and the client, have given up.
   /// In seconds.
-  private let deadline: Double
+  private let deadline: Int64
 
   package init(routes: [Route], settings: Settings, database: Database, verifier: TokenVerifier) {
     router = Router(routes)
     self.settings = settings
     self.database = database
     self.verifier = verifier
-    deadline = (settings.database.statementTimeout + .seconds(2)) / .seconds(1)
+    deadline = (settings.database.statementTimeout + .seconds(2)).components.seconds
   }
 
   package func respond(to raw: FastCGI.Request) async -> FastCGI.Response {
@@ -44,7 +44,7 @@ package final class Dispatcher {
         caller = known
       }
       let request = Request(raw, path: path, query: query, values: values)
-      let context = Context(caller: caller, database: database, settings: settings, requestID: request.id, route: routeName)
+      let context = Context(caller: caller, database: database, settings: settings, request: raw, route: routeName)
       response = try await route.handler(request, context).response
     } catch {
       failure = error
@@ -57,11 +57,9 @@ package final class Dispatcher {
 
   /// nginx says when it had the whole request: seconds since 1970 with milliseconds.
   private func isWorthBeginning(_ raw: FastCGI.Request) -> Bool {
-    guard let received = raw.parameter("REQUEST_RECEIVED").flatMap({ Double($0) }) else { return true }
-    var now = timespec()
-    clock_gettime(CLOCK_REALTIME, &now)
-    let waited = Double(now.tv_sec) + Double(now.tv_nsec) / 1e9 - received
-    return !(waited > deadline)
+    guard let text = raw.parameter("REQUEST_RECEIVED"), let received = Int64(Substring(text.utf8.prefix { $0 != UInt8(ascii: ".") }))
+    else { return true }
+    return Int64(time(nil)) - received <= deadline
   }
 
   /// One line a request: errors of ours at `error`, a database that is away at `warning`, the rest at `info`.

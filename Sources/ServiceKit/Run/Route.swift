@@ -66,7 +66,7 @@ struct Router {
   /// The row for a method and a path, and the path's values, percent-decoded. HEAD goes where GET does.
   ///
   /// - Throws: 404 for a path that no row has, 405 for one that only rows of other methods have.
-  func find(_ method: String, _ path: String) throws(APIError) -> (route: Route, values: [String: String]) {
+  func find(_ method: String, _ path: String) throws(APIError) -> (route: Route, values: PathValues.Pairs) {
     let method = method == "HEAD" ? "GET" : method
     var parts = path.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
     guard parts.first?.isEmpty == true else { throw .notFound() }
@@ -92,10 +92,10 @@ struct Router {
     return true
   }
 
-  private static func values(_ route: Route, _ parts: [Substring.UTF8View]) -> [String: String] {
-    var values: [String: String] = [:]
+  private static func values(_ route: Route, _ parts: [Substring.UTF8View]) -> PathValues.Pairs {
+    var values: PathValues.Pairs = []
     for (segment, part) in zip(route.segments, parts) {
-      if case .parameter(let name) = segment { values[name] = String(Substring(part)) }
+      if case .parameter(let name) = segment { values.append((name, String(Substring(part)))) }
     }
     return values
   }

@@ -50,7 +50,7 @@ public struct Settings: Sendable {
       applicationName: "chatty-\(pool)",
       statementTimeout: .milliseconds(timeout),
       preparesStatements: try reader.choice("CHATTY_PREPARED_STATEMENTS", ["on": true, "off": false], default: true))
-    writeConnections = try reader.integer("CHATTY_WRITE_CONNECTIONS", 1...64, default: 8)
+    writeConnections = try reader.integer("CHATTY_WRITE_CONNECTIONS", 1...64, default: 4)
     requestsInFlight = try reader.integer("CHATTY_IN_FLIGHT", 1...1024, default: 32)
     keys = try reader.text("CHATTY_KEYS", default: "\(home)/keys")
     publicURL = try reader.url("CHATTY_PUBLIC_URL", schemes: ["http", "https"]) ?? "http://localhost:8080"

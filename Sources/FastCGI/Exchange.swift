@@ -37,7 +37,8 @@ final class Exchange {
   /// - Parameters:
   ///   - spool: where it is, if not in the socket.
   ///   - limit: the longest body that is taken, in bytes; more is read and thrown away, so that the connection can go on.
-  /// - Returns: nil if the connection broke, or what came is no request for a responder.
+  /// - Returns: nil if the connection broke, or what came is no request for a responder, or its body is not as long as it says
+  ///   (RFC 3875, section 4.1.2): a part of what somebody sent is nothing to act upon.
   func read(from spool: Spool?, limit: Int) -> Request? {
     guard let spool else { return read(limit: limit) }
     // libfcgi looks up the descriptor for each call: it may read from one and write to another.
@@ -56,7 +57,8 @@ final class Exchange {
     guard request.pointee.role == Self.responderRole else { return nil }
     var body: [UInt8] = []
     var isTooLarge = false
-    if let announced = parameters["CONTENT_LENGTH"].flatMap({ Int($0) }), announced > 0 { body.reserveCapacity(min(announced, limit)) }
+    let announced = parameters["CONTENT_LENGTH"].map { Int($0) ?? -1 }
+    if let announced, announced > 0 { body.reserveCapacity(min(announced, limit)) }
     // To the end also where there is no body: the empty record that ends it would be taken for the next request's.
     // So small that it is on the stack.
     withUnsafeTemporaryAllocation(of: CChar.self, capacity: 1024) { chunk in
@@ -70,6 +72,8 @@ final class Exchange {
       }
     }
     guard FCGX_GetError(request.pointee.in) == 0 else { return nil }
+    // Of a body that is too large not all has been kept.
+    if let announced, announced != body.count, !isTooLarge { return nil }
     return Request(
       method: parameters["REQUEST_METHOD"] ?? "", target: parameters["REQUEST_URI"] ?? "/", body: isTooLarge ? [] : body,
       bodyIsTooLarge: isTooLarge, parameters: parameters)

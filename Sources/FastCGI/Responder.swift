@@ -73,17 +73,21 @@ public final class Responder: TurnEnder {
     if wanted { listen() } else { Loop.shared.unwatch(listeningSocket) }
   }
 
+  /// Waits for a connection, as the last of those who do.
   private func listen() {
+    Loop.shared.unwatch(listeningSocket)
     Loop.shared.watch(listeningSocket, [.readable, .exclusive]) { [self] _ in accept() }
   }
 
   /// One connection a time: the others are for the other workers of the pool.
   private func accept() {
     let descriptor = Glibc.accept(listeningSocket, nil, nil)
-    guard descriptor >= 0 else { return }
+    guard descriptor >= 0 else {
+      if [EMFILE, ENFILE, ENOBUFS, ENOMEM].contains(errno) { pauseAccepting() }
+      return
+    }
     // Of the workers that sleep the kernel wakes the one that has waited at the socket for longest, and would always wake the same:
     // connections are kept, so it would have nearly all of them. This one goes to the end of the queue.
-    Loop.shared.unwatch(listeningSocket)
     listen()
     _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
     // libfcgi reads and writes with blocking calls. It only reads what has arrived; while it writes more than the socket takes, the
@@ -99,6 +103,12 @@ public final class Responder: TurnEnder {
       connection.changedMeanwhile = connection.isBusy || !readiness.isDisjoint(with: .hangup)
       if !connection.isBusy { take(connection) }
     }
+  }
+
+  /// Without descriptors or memory for a connection the socket stays readable, and the loop would do nothing but look at it.
+  private func pauseAccepting() {
+    Loop.shared.unwatch(listeningSocket)
+    Loop.shared.after(.milliseconds(100)) { [self] in if accepting { listen() } }
   }
 
   /// Looks at what has arrived, and starts the request once it is whole.

@@ -43,6 +43,7 @@ public struct SQLState: RawRepresentable, Hashable, Sendable {
 
   public static let featureNotSupported = SQLState(rawValue: "0A000")
   public static let invalidStatementName = SQLState(rawValue: "26000")
+  public static let readOnlyTransaction = SQLState(rawValue: "25006")
   public static let inFailedTransaction = SQLState(rawValue: "25P02")
   public static let foreignKeyViolation = SQLState(rawValue: "23503")
   public static let uniqueViolation = SQLState(rawValue: "23505")

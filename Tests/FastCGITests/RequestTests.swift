@@ -81,6 +81,19 @@ struct RequestTests {
   }
 
   @Test(
+    "a request whose body is not as long as it says is none: no handler gets it, and its connection is dropped",
+    arguments: [("5", "four"), ("3", "four"), ("four", "four"), ("4", ""), ("-1", "")])
+  func wrongLength(announced: String, body: String) async throws {
+    let server = try await Self.mirror()
+    let client = try await server.client()
+    let parameters = [("REQUEST_METHOD", "POST"), ("REQUEST_URI", "/"), ("CONTENT_LENGTH", announced)]
+    try await client.send(
+      Records.begin() + Records.stream(.parameters, Records.pairs(parameters)) + Records.stream(.standardInput, Array(body.utf8)))
+    #expect(try await client.receiveToEnd().isEmpty)
+    #expect(try await server.client().get("/after")["Target"] == "/after")
+  }
+
+  @Test(
     "a body longer than the limit is told to the handler, which gets none of it, and the connection goes on",
     arguments: [1, 70_000, 3_000_000])
   func tooLarge(excess: Int) async throws {

@@ -118,6 +118,16 @@ struct DispatcherTests {
           throw error.violates("test_key") && !error.violates("other_key") ? .badRequest("Taken") : error
         }
       }),
+    .get(
+      "/standby",
+      { _, context throws(APIError) in
+        .json(
+          try await context.database.transaction { transaction throws(PostgresError) in
+            try await transaction.execute("SET TRANSACTION READ ONLY")
+            try await transaction.execute("CREATE TABLE never ()")
+            return "not reached"
+          })
+      }),
     .get("/fine", { _, context throws(APIError) in .json(try await context.database.readOne("SELECT 7::bigint", as: Int64.self)) }),
     .get("/rows", { _, context throws(APIError) in .json(try await context.database.read("SELECT 7::bigint", as: Int64.self)) }),
   ]
@@ -133,7 +143,7 @@ struct DispatcherTests {
       #expect(response.json == ["detail": "Internal Server Error"])
       #expect(response.headers.map(\.name) == ["Content-Type", "Content-Length"])
     }
-    for target in ["/slow", "/lost"] {
+    for target in ["/slow", "/lost", "/standby"] {
       let response = try await client.get(target)
       #expect(response.status == 503)
       #expect(response["Retry-After"] == "1")

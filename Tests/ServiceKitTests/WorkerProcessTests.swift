@@ -63,6 +63,45 @@ struct WorkerProcessTests {
     #expect(try await probe.terminate() == 0)
   }
 
+  @Test("without a descriptor for another connection it serves those it has, does not turn in circles, and goes on when it has one")
+  func outOfDescriptors() async throws {
+    let probe = try await start()
+    let process = probe.process.id
+    let first = try await probe.client()
+    #expect(try await first.get("/number/1").json == ["number": 1])
+    let open = Set(try FileManager.default.contentsOfDirectory(atPath: "/proc/\(process)/fd").compactMap { Int($0) })
+    let free = try #require((0...open.count).first { !open.contains($0) })
+    try await Self.limitDescriptors(of: process, to: free)
+    let second = try await probe.client()
+    try await second.send(ClientRequest.get("/number/2").bytes)
+    let before = try Self.processorTime(of: process)
+    for _ in 0..<20 {
+      #expect(try await first.get("/number/3").json == ["number": 3])
+      try await Task.sleep(for: .milliseconds(50))
+    }
+    // Of a second in which it had twenty small requests.
+    #expect(try Self.processorTime(of: process) - before < 0.5)
+    #expect(await second.hasSomethingToRead() == false)
+    try await Self.limitDescriptors(of: process, to: 1_000)
+    #expect(try await second.response().json == ["number": 2])
+    for client in [first, second] { await client.close() }
+    #expect(try await probe.terminate() == 0)
+  }
+
+  private static func limitDescriptors(of process: pid_t, to limit: Int) async throws {
+    let tool = try ChildProcess(
+      ["/usr/bin/prlimit", "--pid", "\(process)", "--nofile=\(limit):"], environment: [:], input: STDIN_FILENO, output: STDERR_FILENO)
+    #expect(try await tool.waitForExit() == 0)
+  }
+
+  /// In seconds, of user and system (proc(5), `utime` and `stime`, after the name in parentheses).
+  private static func processorTime(of process: pid_t) throws -> Double {
+    let line = try String(contentsOfFile: "/proc/\(process)/stat", encoding: .utf8)
+    let fields = try #require(line.split(separator: ")").last).split(separator: " ")
+    let ticks = try #require(fields.count > 12 ? Double(fields[11]) : nil) + (try #require(Double(fields[12])))
+    return ticks / Double(sysconf(Int32(_SC_CLK_TCK)))
+  }
+
   // MARK: Signals
 
   @Test("an idle worker ends at once when it is told to", arguments: [SIGTERM, SIGINT, SIGUSR1])

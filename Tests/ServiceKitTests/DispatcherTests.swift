@@ -122,9 +122,9 @@ struct DispatcherTests {
       "/standby",
       { _, context throws(APIError) in
         .json(
-          try await context.database.transaction { transaction throws(PostgresError) in
-            try await transaction.execute("SET TRANSACTION READ ONLY")
-            try await transaction.execute("CREATE TABLE never ()")
+          try await context.database.transaction { database throws(APIError) in
+            try await database.write("SET TRANSACTION READ ONLY", as: Bool.self)
+            try await database.write("CREATE TABLE never ()", as: Bool.self)
             return "not reached"
           })
       }),

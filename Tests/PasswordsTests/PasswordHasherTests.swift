@@ -91,7 +91,9 @@ struct PasswordHasherTests {
     let hasher = PasswordHasher(cost: 11)
     #expect(!hasher.isOutdated("$2b$11$z1VfGfQiR0I8sbYqzH6JPeWVKdEnMfomdVMcSn/Hi0Mxmfm.q08BC"))
     #expect(!hasher.isOutdated("$2b$12$z1VfGfQiR0I8sbYqzH6JPeWVKdEnMfomdVMcSn/Hi0Mxmfm.q08BC"))
-    for old in ["$2b$10$z1VfGfQiR0I8sbYqzH6JPeWVKdEnMfomdVMcSn/Hi0Mxmfm.q08BC", "$2a$12$abc", "$6$rounds=656000$salt$hash", "", "x", "$2b$"] {
+    for old in [
+      "$2b$10$z1VfGfQiR0I8sbYqzH6JPeWVKdEnMfomdVMcSn/Hi0Mxmfm.q08BC", "$2a$12$abc", "$6$rounds=656000$salt$hash", "", "x", "$2b$",
+    ] {
       #expect(hasher.isOutdated(old), "\(old)")
     }
   }

@@ -179,6 +179,7 @@ no_mail_to() {
   local page
   page=$(curl --silent --fail --dump-header "$BATS_TEST_TMPDIR/headers" "$CHATTY_TEST_URL/reset-password")
   [[ $page == *'Set a new password'* ]]
+  # shellcheck disable=SC2034 # read by header
   HEADERS=$(tr -d '\r' <"$BATS_TEST_TMPDIR/headers")
   [[ $(header Content-Type) == 'text/html; charset=utf-8' && $(header Referrer-Policy) == no-referrer ]] || wrong 'other headers'
   [[ $(header Content-Security-Policy) == "default-src 'none'; script-src 'self'"* ]] || wrong 'another policy'

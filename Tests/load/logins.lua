@@ -1,4 +1,4 @@
--- A flood of logins: the body in FILE again and again, and a last line that a script can read:
+-- A flood of logins: the body in FILE again and again, a tenth of a second after the last answer, and a last line that a script can read:
 --
 --   logins: SUCCEEDED busy: N limited: N other: N slowest: MILLISECONDS      (503, 429, and everything else, broken connections too)
 --
@@ -21,6 +21,9 @@ function init(args)
   wrk.body = file:read("*a")
   file:close()
 end
+
+-- Milliseconds before a connection's next request.
+function delay() return 100 end
 
 function response(status)
   if status == 200 then

@@ -42,6 +42,7 @@ let package = Package(
     .target(name: "EventLoop", dependencies: ["CLinux"], swiftSettings: strict),
     .target(name: "FastCGI", dependencies: ["CFastCGI", "EventLoop"], swiftSettings: strict),
     .target(name: "Postgres", dependencies: ["CPostgres", "EventLoop"], swiftSettings: strict),
+    .target(name: "LikeIndex", swiftSettings: strict),
     .target(name: "Passwords", dependencies: ["CCrypt"], swiftSettings: strict),
     .target(name: "Transfers", dependencies: ["CCurl"], swiftSettings: strict),
     .target(name: "Mail", dependencies: ["CCurl", "EventLoop", "Transfers"], swiftSettings: strict),
@@ -68,6 +69,7 @@ let package = Package(
     tests("EventLoop", ["EventLoop", "TestSupport"]),
     tests("FastCGI", ["FastCGI", "TestSupport"]),
     tests("Postgres", ["Postgres", "TestSupport"]),
+    tests("LikeIndex", ["LikeIndex", "TestSupport"]),
     tests("Passwords", ["Passwords"]),
     tests("Mail", ["Mail"]),
     tests(

@@ -58,11 +58,12 @@ let package = Package(
     service("PostService"),
     service("FeedService"),
     service("AdminService"),
-    service("RecommendationService"),
-    .executableTarget(name: "Worker", dependencies: ["ServiceKit", "Mail"], swiftSettings: strict),
+    service("RecommendationService", ["LikeIndex", .product(name: "Logging", package: "swift-log")]),
+    .executableTarget(name: "Worker", dependencies: ["ServiceKit", "LikeIndex", "Mail"], swiftSettings: strict),
     .executableTarget(
       name: "Operator",
-      dependencies: ["ServiceKit", "Passwords", .product(name: "ArgumentParser", package: "swift-argument-parser")], swiftSettings: strict),
+      dependencies: ["ServiceKit", "LikeIndex", "Passwords", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+      swiftSettings: strict),
 
     .target(name: "TestSupport", dependencies: ["EventLoop", "FastCGI", "Postgres"], path: "Tests/Support", swiftSettings: strict),
     .executableTarget(name: "Probe", dependencies: ["ServiceKit"], path: "Tests/Probe", swiftSettings: strict),

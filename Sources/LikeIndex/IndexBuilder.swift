@@ -100,8 +100,11 @@ public final class IndexBuilder {
     let postOrder = (0..<posts.count).sorted { posts.ids[$0] < posts.ids[$1] }
     let popular = popularPosts(postOrder)
 
+    let sizes = Sizes(userOrder.map { likesOfUser[$0] })
+
     var header = IndexHeader(
-      users: userOrder.count, posts: postOrder.count, likes: likes, popular: popular.count, snapshot: snapshot, rows: rows)
+      users: userOrder.count, posts: postOrder.count, likes: likes, sizes: sizes.sizes.count, popular: popular.count, snapshot: snapshot,
+      rows: rows)
     let unfinished = "\(path).unfinished"
     let file = try WritableFile(creating: unfinished)
     do throws(IndexError) {
@@ -111,7 +114,9 @@ public final class IndexBuilder {
       try file.write(userOrder.map { users.ids[$0] }[...], at: layout.userIDs)
       try file.write(postOrder.map { posts.ids[$0] }[...], at: layout.postIDs)
       try file.write(postOrder.map { authors.isEmpty ? 0 : authors[$0] }[...], at: layout.authors)
-      try file.write(userStarts[...], at: layout.userStarts)
+      try file.write(sizes.sizes[...], at: layout.sizes)
+      try file.write(sizes.firstUsers[...], at: layout.firstUsers)
+      try file.write(sizes.firstEntries[...], at: layout.firstEntries)
       try file.write(postStarts[...], at: layout.postStarts)
       try file.write(popular[...], at: layout.popular)
 
@@ -238,5 +243,26 @@ public final class IndexBuilder {
       offset += 4 * count
     }
     return hash.digest
+  }
+}
+
+/// The table of how many likes users have.
+private struct Sizes {
+  private(set) var sizes: [UInt32] = []
+  private(set) var firstUsers: [UInt32] = []
+  private(set) var firstEntries: [UInt32] = []
+
+  /// - Parameter lengths: of the users' lists, ascending.
+  init(_ lengths: [UInt32]) {
+    var entries: UInt32 = 0
+    for (user, length) in lengths.enumerated() {
+      if length != sizes.last {
+        sizes.append(length)
+        firstUsers.append(UInt32(user))
+        firstEntries.append(entries)
+      }
+      entries += length
+    }
+    firstUsers.append(UInt32(lengths.count))
   }
 }

@@ -13,6 +13,8 @@ public struct IndexError: Error, Equatable, CustomStringConvertible {
     case cut
     /// What it holds is not what was written, or cannot be true.
     case corrupt
+    /// Somebody else is building.
+    case busy
     /// There is more than the format can hold.
     case tooLarge
   }

@@ -72,11 +72,28 @@ public struct IndexVerifier {
     guard (0..<popular.count).allSatisfy({ Int(popular[$0]) < header.posts }) else {
       throw IndexError(.corrupt, "a list names what is not there")
     }
-    for (offset, count) in [(layout.userStarts, header.users), (layout.postStarts, header.posts)] {
-      let starts = file.section(of: UInt32.self, at: offset, count: count + 1)
-      guard starts[0] == 0, Int(starts[count]) == header.likes, (0..<count).allSatisfy({ starts[$0] <= starts[$0 + 1] }) else {
-        throw IndexError(.corrupt, "its lists overlap")
-      }
+    let starts = file.section(of: UInt32.self, at: layout.postStarts, count: header.posts + 1)
+    guard starts[0] == 0, Int(starts[header.posts]) == header.likes, (0..<header.posts).allSatisfy({ starts[$0] <= starts[$0 + 1] }) else {
+      throw IndexError(.corrupt, "its lists overlap")
+    }
+    try checkSizes()
+  }
+
+  private func checkSizes() throws(IndexError) {
+    let layout = header.layout
+    let sizes = file.section(of: UInt32.self, at: layout.sizes, count: header.sizes)
+    let firstUsers = file.section(of: UInt32.self, at: layout.firstUsers, count: header.sizes + 1)
+    let firstEntries = file.section(of: UInt32.self, at: layout.firstEntries, count: header.sizes)
+    var (user, entry, size) = (0, 0, 0)
+    for index in 0..<header.sizes {
+      guard Int(sizes[index]) > size, Int(firstUsers[index]) == user, Int(firstEntries[index]) == entry, Int(firstUsers[index + 1]) > user
+      else { throw IndexError(.corrupt, "its lists overlap") }
+      size = Int(sizes[index])
+      entry += size * (Int(firstUsers[index + 1]) - user)
+      user = Int(firstUsers[index + 1])
+    }
+    guard user == header.users, Int(firstUsers[header.sizes]) == user, entry == header.likes else {
+      throw IndexError(.corrupt, "its lists overlap")
     }
   }
 }

@@ -11,7 +11,9 @@ public struct LikeGraph: Sendable {
   private let userIDs: Section<Int64>
   private let postIDs: Section<Int64>
   private let authors: Section<Int64>
-  private let userStarts: Section<UInt32>
+  private let sizes: Section<UInt32>
+  private let firstUsers: Section<UInt32>
+  private let firstEntries: Section<UInt32>
   private let postStarts: Section<UInt32>
   private let popular: Section<UInt32>
   let userLists: Section<UInt32>
@@ -25,7 +27,9 @@ public struct LikeGraph: Sendable {
     userIDs = file.section(of: Int64.self, at: layout.userIDs, count: header.users)
     postIDs = file.section(of: Int64.self, at: layout.postIDs, count: header.posts)
     authors = file.section(of: Int64.self, at: layout.authors, count: header.posts)
-    userStarts = file.section(of: UInt32.self, at: layout.userStarts, count: header.users + 1)
+    sizes = file.section(of: UInt32.self, at: layout.sizes, count: header.sizes)
+    firstUsers = file.section(of: UInt32.self, at: layout.firstUsers, count: header.sizes + 1)
+    firstEntries = file.section(of: UInt32.self, at: layout.firstEntries, count: header.sizes)
     postStarts = file.section(of: UInt32.self, at: layout.postStarts, count: header.posts + 1)
     popular = file.section(of: UInt32.self, at: layout.popular, count: header.popular)
     userLists = file.section(of: UInt32.self, at: layout.userLists, count: header.likes)
@@ -38,23 +42,32 @@ public struct LikeGraph: Sendable {
   @inline(__always)
   public func id(ofPost post: Int) -> Int64 { postIDs[post] }
 
-  /// How many posts a user likes.
-  @inline(__always)
-  func likes(ofUser user: Int) -> Int { Int(userStarts[user + 1]) - Int(userStarts[user]) }
-
   /// Where in `userLists` the posts are that a user likes, ascending.
-  @inline(__always)
-  func list(ofUser user: Int) -> Range<Int> { Int(userStarts[user])..<Int(userStarts[user + 1]) }
+  func list(ofUser user: Int) -> Range<Int> {
+    let index = Self.partition(header.sizes) { firstUsers[$0 + 1] > UInt32(user) }
+    let start = Int(firstEntries[index]) + (user - Int(firstUsers[index])) * Int(sizes[index])
+    return start..<start + Int(sizes[index])
+  }
 
   /// Where in `postLists` the users are who like a post, ascending.
   @inline(__always)
   func list(ofPost post: Int) -> Range<Int> { Int(postStarts[post])..<Int(postStarts[post + 1]) }
 
-  /// Where the list of each user begins, and the last ends.
-  func withUserStarts<Result>(_ body: (Span<UInt32>) -> Result) -> Result { userStarts.withSpan(0..<userStarts.count, body) }
+  /// Calls `body` with each number of likes that users in a range have, ascending, and the users who have it.
+  ///
+  /// - Parameter body: returns whether to go on.
+  @inline(__always)
+  func forEachSize(in users: Range<Int>, _ body: (_ total: Int, _ users: Range<Int>) -> Bool) {
+    var index = Self.partition(header.sizes) { Int(firstUsers[$0 + 1]) > users.lowerBound }
+    while index < header.sizes, Int(firstUsers[index]) < users.upperBound {
+      let part = (Int(firstUsers[index])..<Int(firstUsers[index + 1])).clamped(to: users)
+      if !body(Int(sizes[index]), part) { return }
+      index += 1
+    }
+  }
 
   /// The number of the first user who likes `count` posts or more; the number of users if none does.
-  func firstUser(withLikes count: Double) -> Int { Self.partition(header.users) { Double(likes(ofUser: $0)) >= count } }
+  func firstUser(withLikes count: Double) -> Int { Int(firstUsers[Self.partition(header.sizes) { Double(sizes[$0]) >= count }]) }
 
   /// The number of a post; nil if the index does not have it.
   func number(ofPost id: Int64) -> Int? {

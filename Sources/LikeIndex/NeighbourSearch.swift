@@ -75,11 +75,11 @@ public struct NeighbourSearch {
       guard effort.read >= nextLook, listsLeft > 0 else { continue }
 
       look(at: users, of: graph, for: &ranking, reading: left / 4)
-      bar = max(bar, ranking.bar)
+      bar = max(bar, ranking.bound.bar)
       users = users.clamped(to: range(of: graph, reaching: bar, lists: posts.count))
-      let bounds = Bounds(listsLeft: UInt32(listsLeft), damping: Double(damping), bar: bar)
-      if entries(ofThoseIn: users, of: graph, within: bounds, below: left) < left {
-        return settled(users, of: graph, within: bounds, ranking.emptied())
+      let bound = Bound(damping: Double(damping), bar: bar)
+      if entries(ofThoseIn: users, of: graph, within: bound, listsLeft, below: left) < left {
+        return settled(users, of: graph, within: bound, listsLeft, ranking.emptied())
       }
       nextLook = effort.read + max(effort.read / 2, users.count / 2)
     }
@@ -119,8 +119,8 @@ public struct NeighbourSearch {
 
   /// The users who can have a key of `bar` by the number of their likes alone.
   private func range(of graph: LikeGraph, reaching bar: Double, lists: Int) -> Range<Int> {
-    let most = Double(lists) * Double(lists) / bar * Bounds.slack
-    return graph.firstUser(withLikes: bar / Bounds.slack)..<graph.firstUser(withLikes: most.nextUp)
+    let most = Double(lists) * Double(lists) / bar * Bound.slack
+    return graph.firstUser(withLikes: bar / Bound.slack)..<graph.firstUser(withLikes: most.nextUp)
   }
 
   // MARK: Looking
@@ -141,63 +141,70 @@ public struct NeighbourSearch {
   /// Offers all users with what has been counted.
   private func collect(_ users: Range<Int>, of graph: LikeGraph, _ ranking: inout Ranking) {
     let counts = counts.span
-    graph.withUserStarts { starts in
-      for user in users {
-        let (common, total) = (counts[user], starts[user + 1] &- starts[user])
-        // Hardly anybody gets further than this: a branch that the processor foresees, unlike whether there is a like in common.
-        if ranking.mayTake(common: common, total: total) { ranking.offer(user, common: Int(common), total: Int(total), of: graph) }
+    graph.forEachSize(in: users) { total, users in
+      var least = ranking.bound.leastOverlap(total: total)
+      for user in users where counts[user] >= least {
+        ranking.offer(user, common: Int(counts[user]), total: total, of: graph)
+        least = ranking.bound.leastOverlap(total: total)
       }
+      return true
     }
   }
 
-  /// Entries in the own lists of those who can still reach the bar; what it costs to turn to one counts as some. It is added up no
-  /// further than to `limit`.
-  private func entries(ofThoseIn users: Range<Int>, of graph: LikeGraph, within bounds: Bounds, below limit: Int) -> Int {
+  /// Entries in the own lists of those who can still reach the bar; what it costs to turn to one counts as some. They are added up no
+  /// further than about `limit`.
+  private func entries(ofThoseIn users: Range<Int>, of graph: LikeGraph, within bound: Bound, _ listsLeft: Int, below limit: Int) -> Int {
     let counts = counts.span
-    return graph.withUserStarts { starts in
-      var entries = 0
-      for user in users {
-        let total = starts[user + 1] &- starts[user]
-        if bounds.canReachBar(counted: counts[user], total: total) {
-          entries += Int(total) + 64
-          if entries >= limit { break }
-        }
-      }
-      return entries
+    var entries = 0
+    graph.forEachSize(in: users) { total, users in
+      guard let least = bound.leastCount(total: total, listsLeft: listsLeft) else { return true }
+      var found = 0
+      for user in users { found += counts[user] >= least ? 1 : 0 }
+      entries += found * (total + 64)
+      return entries < limit
     }
+    return entries
   }
 
   /// The best by the own lists of all who can reach the bar, which rises meanwhile.
-  private mutating func settled(_ users: Range<Int>, of graph: LikeGraph, within bounds: Bounds, _ ranking: Ranking) -> [Neighbour] {
-    var (bounds, ranking) = (bounds, ranking)
-    for user in users {
-      let total = graph.likes(ofUser: user)
-      guard bounds.canReachBar(counted: counts[user], total: UInt32(total)) else { continue }
-      let common = overlap(with: user, of: graph)
-      ranking.offer(user, common: common, total: total, of: graph)
-      bounds.bar = max(bounds.bar, ranking.bar)
+  private mutating func settled(
+    _ users: Range<Int>, of graph: LikeGraph, within bound: Bound, _ listsLeft: Int, _ ranking: Ranking
+  ) -> [Neighbour] {
+    var (bound, ranking) = (bound, ranking)
+    graph.forEachSize(in: users) { total, users in
+      for user in users {
+        guard let least = bound.leastCount(total: total, listsLeft: listsLeft) else { break }
+        guard counts[user] >= least else { continue }
+        ranking.offer(user, common: overlap(with: user, of: graph), total: total, of: graph)
+        bound.bar = max(bound.bar, ranking.bound.bar)
+      }
+      return true
     }
     return ranking.best
   }
 }
 
-/// Whether somebody can still be among the best.
-private struct Bounds {
-  /// The bound is computed in other steps than the key, and may be rounded to the other side.
+/// What it takes to be among the best.
+private struct Bound {
+  /// A bound is computed in other steps than the key, and may be rounded to the other side.
   static let slack = 1 + 1e-9
 
-  let listsLeft: UInt32
   let damping: Double
-  var bar: Double
+  /// The key that has to be reached. Without a like in common nobody has one above 0.
+  var bar = Double.leastNormalMagnitude
 
-  @inline(__always)
-  func canReachBar(counted: UInt32, total: UInt32) -> Bool {
-    let most = Double(min(counted &+ listsLeft, total))
-    let needed = bar * Double(total)
-    // Damping only lowers a key: whoever is out without is out.
-    guard most * most * Self.slack >= needed else { return false }
-    let weight = most / (most + damping)
-    return damping == 0 || most * weight * most * weight * Self.slack >= needed
+  /// Likes in common that somebody with so many likes needs at least, 1 or more: n in n · n / (n + d) ≥ √(bar · |B|).
+  func leastOverlap(total: Int) -> UInt32 {
+    let root = (bar * Double(total)).squareRoot()
+    let least = damping == 0 ? root : (root + (root * root + 4 * root * damping).squareRoot()) / 2
+    return UInt32(max(1, min((least / Self.slack).rounded(.up), Double(UInt32.max))))
+  }
+
+  /// Likes in common that somebody with so many likes needs to have been counted, with lists left that each may bring one more; nil if no
+  /// number will do.
+  func leastCount(total: Int, listsLeft: Int) -> UInt32? {
+    let least = Int(leastOverlap(total: total))
+    return least > total ? nil : UInt32(max(0, least - listsLeft))
   }
 }
 
@@ -205,29 +212,22 @@ private struct Bounds {
 private struct Ranking {
   let user: Int64
   let limit: Int
-  let damping: Double
   private(set) var best: [Neighbour] = []
-  /// The key that has to be reached to be among them. Without a like in common none is above 0.
-  private(set) var bar = Double.leastNormalMagnitude
+  /// What has to be reached to be among them.
+  private(set) var bound: Bound
 
   init(user: Int64, limit: Int, damping: Double) {
     self.user = user
     self.limit = limit
-    self.damping = damping
+    bound = Bound(damping: damping)
   }
 
-  func emptied() -> Ranking { Ranking(user: user, limit: limit, damping: damping) }
-
-  /// False only for somebody whom `offer` would not take: damping only lowers a key.
-  @inline(__always)
-  func mayTake(common: UInt32, total: UInt32) -> Bool {
-    Double(common) * Double(common) * Bounds.slack >= bar * Double(total)
-  }
+  func emptied() -> Ranking { Ranking(user: user, limit: limit, damping: bound.damping) }
 
   /// Takes somebody in, if they are better than the last of the best.
   mutating func offer(_ number: Int, common: Int, total: Int, of graph: LikeGraph) {
-    let key = Self.key(common: common, total: total, damping: damping)
-    guard key >= bar else { return }
+    let key = Self.key(common: common, total: total, damping: bound.damping)
+    guard key >= bound.bar else { return }
     let id = graph.id(ofUser: number)
     guard id != user else { return }
     let new = Neighbour(userID: id, common: common, total: total, number: number, key: key)
@@ -235,7 +235,7 @@ private struct Ranking {
     guard place < limit else { return }
     if best.count == limit { best.removeLast() }
     best.insert(new, at: place)
-    if best.count == limit { bar = best[limit - 1].key }
+    if best.count == limit { bound.bar = best[limit - 1].key }
   }
 
   private static func isBefore(_ a: Neighbour, _ b: Neighbour) -> Bool {

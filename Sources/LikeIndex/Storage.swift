@@ -79,6 +79,9 @@ public struct FileIdentity: Equatable, Sendable {
     nanoseconds = status.st_mtim.tv_nsec
   }
 
+  /// Whether these are versions of one file, which was written in place, and not of one after the other.
+  public func isSameFile(as other: FileIdentity) -> Bool { device == other.device && inode == other.inode }
+
   /// nil if there is no file.
   public init?(path: String) {
     var status = stat()
@@ -163,7 +166,8 @@ struct WritableFile: ~Copyable {
 }
 
 extension IndexError {
-  fileprivate static func lastOfSystem(_ what: String) -> IndexError {
+  /// Of the call that has just failed.
+  static func lastOfSystem(_ what: String) -> IndexError {
     IndexError(errno == ENOENT ? .missing : .system, "\(what): \(String(cString: strerror(errno)))")
   }
 }

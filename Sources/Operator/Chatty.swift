@@ -10,5 +10,7 @@ struct Chatty: ParsableCommand {
       It reads the same CHATTY_* settings as the services and connects to the database as chatty_operator. \
       ./deploy/chatty runs it with the settings of the running stack.
       """,
-    subcommands: [UserCommand.self, KeysCommand.self, OutboxCommand.self, RecountCommand.self, CheckCommand.self])
+    subcommands: [
+      UserCommand.self, KeysCommand.self, OutboxCommand.self, RecountCommand.self, RecommendationsCommand.self, CheckCommand.self,
+    ])
 }

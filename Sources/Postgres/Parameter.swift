@@ -109,7 +109,7 @@ extension Timestamp: PostgresEncodable {
   public var parameter: Parameter { .timestamptz(self) }
 }
 /// A list of ids for `= ANY(…)` or `unnest(…)`.
-public struct IDList: PostgresEncodable {
+public struct IDList: PostgresEncodable, Sendable {
   public static let postgresType = PostgresType.int8Array
   public let ids: [Int64]
   public init(_ ids: [Int64]) { self.ids = ids }

@@ -1,5 +1,6 @@
 // What each route of chatty-recommendations does.
 
+import LikeIndex
 import ServiceKit
 
 extension RecommendationService {
@@ -8,12 +9,40 @@ extension RecommendationService {
     let input = request.input
     let limit = input.queryInteger("limit", 1...50, default: 5)
     try input.validate()
-    let recommendations = try await Queries.recommendations(
-      for: context.caller, limit: limit, neighbours: context.settings.recommendationNeighbours, on: context.database)
-    if recommendations.isEmpty {
-      guard try await Queries.stands(context.caller, on: context.database) else { throw .unauthorized }
-      return .json(RecommendationReply(message: "No recommendations available", posts: []))
+    let recommendations: [Recommendation]
+    if let index, let graph = index.current() {
+      recommendations = try await recommend(Int(limit), by: index, graph, context)
+    } else {
+      recommendations = try await Queries.recommendations(
+        for: context.caller, limit: limit, neighbours: context.settings.recommendationNeighbours,
+        damping: context.settings.recommendationDamping, on: context.database)
+      if recommendations.isEmpty {
+        guard try await Queries.stands(context.caller, on: context.database) else { throw .unauthorized }
+      }
     }
+    if recommendations.isEmpty { return .json(RecommendationReply(message: "No recommendations available", posts: [])) }
     return .json(RecommendationReply(message: "Recommended posts", posts: recommendations))
+  }
+
+  /// Neighbours, and how many more are asked for: of those whom the index names one may have been blocked since.
+  private static let spareNeighbours = 2
+  /// Popular posts, and how many more are asked for: some may be hidden since.
+  private static let sparePosts = 20
+
+  /// What the caller likes, who else does by the index, and what those like: the first and the last are asked of the database.
+  private static func recommend(
+    _ limit: Int, by index: IndexInUse, _ graph: LikeGraph, _ context: Context
+  ) async throws(APIError) -> [Recommendation] {
+    let (caller, settings) = (context.caller, context.settings)
+    guard let liked = try await Queries.liked(by: caller, on: context.database) else { throw .unauthorized }
+    let neighbours = index.neighbours(
+      of: caller, liking: liked, in: graph, limit: settings.recommendationNeighbours + spareNeighbours,
+      damping: settings.recommendationDamping)
+    // As many may be recommended already because of a neighbour.
+    let popular = graph.popularPosts(for: caller.userID, besides: liked, limit: 2 * limit + sparePosts)
+    if neighbours.isEmpty, popular.isEmpty { return [] }
+    return try await Queries.recommendations(
+      for: caller, limit: Int64(limit), neighbours: settings.recommendationNeighbours, among: neighbours, popular: popular,
+      damping: settings.recommendationDamping, on: context.database)
   }
 }

@@ -7,7 +7,7 @@ import Mail
 import Postgres
 import ServiceKit
 
-/// Does what must leave the database, as rows of the outbox ask for it, and what time asks for.
+/// Does what must leave the database, as rows of the outbox ask for it, and what time asks for; and keeps the index of likes.
 ///
 /// Several may run at once, on one machine or many: a row is claimed by one of them.
 @Worker
@@ -30,7 +30,8 @@ enum OutboxWorker {
       exitForConfiguration(error.description)
     }
     let outbox = [JobLoop(mail)]
-    let jobs = outbox + [JobLoop(Sweep(database: database, logger: logger))]
+    let index = IndexKeeper(settings: settings, database: database, logger: logger)
+    let jobs = outbox + [JobLoop(Sweep(database: database, logger: logger)), JobLoop(index)]
 
     Loop.shared.onSignals([SIGTERM, SIGINT]) { [logger] _ in
       for job in jobs { job.stop() }

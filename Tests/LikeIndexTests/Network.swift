@@ -54,7 +54,8 @@ struct Network {
     return try builder.finish(Self.snapshot)
   }
 
-  static let snapshot = IndexHeader.Snapshot(xmin: 700, xmax: 1 << 40, walPosition: 0x16_B374_D848, takenAt: 1_700_000_000_000_000)
+  static let snapshot = IndexHeader.Snapshot(
+    xmin: 700, xmax: 1 << 40, walPosition: 0x16_B374_D848, takenAt: 1_700_000_000_000_000, changes: -5)
 
   /// The definition: similarity n / √(|A|·|B|), damped by n / (n + d); ties to the larger overlap, then the lower id.
   func neighbours(of user: Int64, liking liked: Set<Int64>, limit: Int, damping: Int) -> [(user: Int64, common: Int, total: Int)] {

@@ -45,6 +45,17 @@ likes() {
   done
 }
 
+# index: what is in the database becomes the index that neighbours are looked up in. chatty-worker does that too, but not at once.
+index() {
+  "$BATS_TEST_DIRNAME/../../deploy/chatty" recommendations build --wait
+}
+
+# ask [QUERY]: asks for ME, by an index that knows everything.
+ask() {
+  index
+  as "$ME" get "/recommendations${1-}"
+}
+
 # near: those of the last answer that neighbours brought, as a list of [number in POSTS, score with three digits].
 near() {
   local number
@@ -61,7 +72,7 @@ near() {
   likes twin 1 2 3 4 5   # 4 / √20 = 0.894
   likes friend 1 2 5 6   # 2 / √16 = 0.5
   likes visitor 1 7      # 1 / √8  = 0.354
-  as "$ME" get /recommendations
+  ask
   expect 200 '.message == "Recommended posts"' ".posts | all($POST_SHAPE)" '.posts | all((.score | type == "number") and (.reason | type == "string"))'
   equal "$(near)" '5:1394 6:500 7:354 '
 }
@@ -73,7 +84,7 @@ near() {
   likes b 1 2 3 6
   likes c 1 2 7
   likes d 1 8 9
-  as "$ME" get /recommendations
+  ask
   expect 200
   equal "$(near)" '5:894 6:750 7:577 '
 }
@@ -87,7 +98,7 @@ near() {
   likes early 3 4 7 8        # the same
   likes late 1 3 9 10        # the same
   likes latest 2 4 11 12     # the same, the highest id: fourth too
-  as "$ME" get '/recommendations?limit=10'
+  ask '?limit=10'
   expect 200
   equal "$(near)" '10:500 9:500 8:500 7:500 6:500 5:500 '
 }
@@ -96,7 +107,7 @@ near() {
   write 4
   likes me 1
   likes friend 1 3 2 4
-  as "$ME" get /recommendations
+  ask
   expect 200
   equal "$(near)" '4:500 3:500 2:500 '
 }
@@ -111,7 +122,7 @@ near() {
   likes me 1 2
   likes friend 1 2 3 4 5
   sql "UPDATE users SET blocked_at = now() WHERE id = $(id_of "villain-$BATS_TEST_NUMBER")"
-  as "$ME" get '/recommendations?limit=50'
+  ask '?limit=50'
   expect 200 ".posts | map(.id) | index(${POSTS[4]}) == null and index(${POSTS[5]}) == null and index(${POSTS[1]}) == null"
   equal "$(near)" '3:632 '
 }
@@ -123,7 +134,7 @@ near() {
   likes unverified 1 2 4
   sql "UPDATE users SET blocked_at = now() WHERE id = $(id_of "blocked-$BATS_TEST_NUMBER")"
   sql "UPDATE users SET verified_at = NULL WHERE id = $(id_of "unverified-$BATS_TEST_NUMBER")"
-  as "$ME" get /recommendations
+  ask
   expect 200
   equal "$(near)" ''
 }
@@ -131,7 +142,7 @@ near() {
 @test "one's own like counts at once" {
   write 3
   likes friend 1 2 3
-  as "$ME" get /recommendations
+  ask
   expect 200
   equal "$(near)" ''
   as "$ME" post "/posts/${POSTS[1]}/likes"
@@ -153,9 +164,9 @@ near() {
   add_likes "SELECT id, ${POSTS[3]}::bigint, now() $strangers 32"
   add_likes "SELECT id, ${POSTS[4]}::bigint, now() $strangers 31"
   add_likes "SELECT id, ${POSTS[5]}::bigint, now() - interval '8 days' $strangers 33"
-  as "$ME" get '/recommendations?limit=3'
+  ask '?limit=3'
   expect 200 ".posts | map([.id, .reason]) == [[${POSTS[2]}, \"similar_users\"], [${POSTS[3]}, \"popular\"], [${POSTS[4]}, \"popular\"]]"
-  as "$ME" get '/recommendations?limit=50'
+  ask '?limit=50'
   expect 200 '.posts | (map(.id) | unique | length) == length' ".posts | map(.id) | index(${POSTS[1]}) == null and index(${POSTS[5]}) != null" \
     ".posts | map(.id) | index(${POSTS[5]}) > index(${POSTS[4]})"
 }
@@ -163,28 +174,80 @@ near() {
 @test "there are five unless asked otherwise, 1 to 50" {
   write 60
   add_likes "SELECT user_id, id, now() FROM posts WHERE user_id = $(id_of writer) ORDER BY id DESC LIMIT 60"
-  as "$ME" get /recommendations
+  ask
   expect 200 '.posts | length == 5'
-  as "$ME" get '/recommendations?limit=1'
+  ask '?limit=1'
   expect 200 '.posts | length == 1'
-  as "$ME" get '/recommendations?limit=50'
+  ask '?limit=50'
   expect 200 '.posts | length == 50'
   local limit
   for limit in 0 -1; do
-    as "$ME" get "/recommendations?limit=$limit"
+    ask "?limit=$limit"
     expect_invalid query.limit:greater_than_equal
   done
-  as "$ME" get '/recommendations?limit=51'
+  ask '?limit=51'
   expect_invalid query.limit:less_than_equal
-  as "$ME" get '/recommendations?limit=x'
+  ask '?limit=x'
   expect_invalid query.limit:int_parsing
 }
 
 @test "to one who likes everything there is nothing to recommend" {
   add_likes "SELECT DISTINCT $(id_of "$ME"), post_id, now() FROM likes"
-  as "$ME" get /recommendations
+  ask
   expect 200 '{"message": "No recommendations available", "posts": []}'
   sql "DELETE FROM likes WHERE user_id = $(id_of "$ME")"
+}
+
+@test "what has gone or is hidden since the index was made is not recommended, nor does a user who may not act any more count" {
+  write 7
+  member "villain-$BATS_TEST_NUMBER"
+  new_post "villain-$BATS_TEST_NUMBER"
+  keep 8 "$NEW_POST"
+  likes me 1 2 3 4
+  likes a 1 2 3 4 8
+  likes b 1 2 3 5
+  likes c 1 2 6
+  likes d 1 7
+  ask
+  expect 200
+  equal "$(near)" '8:894 5:750 6:577 '
+  # The fourth neighbour takes the place of the third, in the same index.
+  sql "UPDATE users SET blocked_at = now() WHERE id IN ($(id_of "villain-$BATS_TEST_NUMBER"), $(id_of "c-$BATS_TEST_NUMBER"))"
+  as "$ME" get /recommendations
+  expect 200
+  equal "$(near)" '5:750 7:354 '
+  sql "DELETE FROM posts WHERE id = ${POSTS[5]}"
+  as "$ME" get /recommendations
+  expect 200
+  # b has one like less now, and is the more alike; nothing of theirs is left to recommend.
+  equal "$(near)" '7:354 '
+}
+
+@test "a neighbour's new like counts at once, and one taken back no longer" {
+  write 6
+  likes me 1 2
+  likes friend 1 2 3
+  ask
+  expect 200
+  equal "$(near)" '3:816 '
+  likes friend 4
+  as "$ME" get /recommendations
+  expect 200
+  equal "$(near)" '4:707 3:707 '
+  sql "DELETE FROM likes WHERE user_id = $(id_of "friend-$BATS_TEST_NUMBER") AND post_id IN (${POSTS[3]}, ${POSTS[1]})"
+  as "$ME" get /recommendations
+  expect 200
+  equal "$(near)" '4:500 '
+}
+
+@test "one's session may end while the index is there" {
+  write 2
+  likes me 1
+  likes friend 1 2
+  index
+  sql "UPDATE sessions SET ended_at = now() WHERE user_id = $(id_of "$ME")"
+  as "$ME" get /recommendations
+  expect_unauthenticated
 }
 
 @test "recommendations take a token" {

@@ -105,6 +105,8 @@ make_folders() {
   # PostgreSQL puts its socket here too, and may touch nobody else's.
   if has_private_cluster; then folder run 1775 root "$(postgres_user)"; else folder run 755; fi
   folder mail 700 chatty-worker chatty-worker
+  # What the worker writes there belongs to the folder's group, and so can be read by the service.
+  folder recommendations 2750 chatty-worker chatty-recommendations
   if [[ $CHATTY_KEYS == "$CHATTY_HOME/keys" ]]; then folder keys 755 chatty-auth chatty-auth; fi
 }
 

@@ -35,6 +35,8 @@ setting CHATTY_LOGIN_FAILURES integer:0:10000 10 'Failed logins with one name af
 setting CHATTY_LOGIN_LOCK integer:1:86400 900 'Seconds that it is locked for, and that failures are counted for.'
 setting CHATTY_PASSWORD_COST integer:10:15 12 "bcrypt's cost for new passwords: each step doubles the time."
 setting CHATTY_RECOMMENDATION_NEIGHBOURS integer:1:1000 3 'How many similar users recommendations are drawn from.'
+setting CHATTY_RECOMMENDATION_DAMPING integer:0:1000 0 'd in n/(n+d), by which the similarity of users with n likes in common is multiplied; 0 damps nothing.'
+setting CHATTY_RECOMMENDATION_INTERVAL integer:0:86400 60 'Seconds after which the index of likes is made anew if anything has changed; 0: only by chatty recommendations build.'
 setting CHATTY_LOG_LEVEL choice:trace:debug:info:notice:warning:error:critical notice 'info gives a line a request.'
 setting CHATTY_KEYS text '' "The folder of the tokens' keys. Default: keys/"
 
@@ -159,9 +161,13 @@ environment_of() {
         "CHATTY_LOGIN_LOCK=$CHATTY_LOGIN_LOCK" "CHATTY_RATE_MAILS=$CHATTY_RATE_MAILS"
       ;;
     operator) printf '%s\n' "CHATTY_PASSWORD_COST=$CHATTY_PASSWORD_COST" ;;
-    recommendations) printf '%s\n' "CHATTY_RECOMMENDATION_NEIGHBOURS=$CHATTY_RECOMMENDATION_NEIGHBOURS" ;;
+    recommendations)
+      printf '%s\n' "CHATTY_RECOMMENDATION_NEIGHBOURS=$CHATTY_RECOMMENDATION_NEIGHBOURS" \
+        "CHATTY_RECOMMENDATION_DAMPING=$CHATTY_RECOMMENDATION_DAMPING"
+      ;;
     worker)
-      printf '%s\n' "CHATTY_SMTP_URL=$CHATTY_SMTP_URL" "CHATTY_SMTP_CA_FILE=$CHATTY_SMTP_CA_FILE" "CHATTY_MAIL_FROM=$CHATTY_MAIL_FROM"
+      printf '%s\n' "CHATTY_SMTP_URL=$CHATTY_SMTP_URL" "CHATTY_SMTP_CA_FILE=$CHATTY_SMTP_CA_FILE" "CHATTY_MAIL_FROM=$CHATTY_MAIL_FROM" \
+        "CHATTY_RECOMMENDATION_INTERVAL=$CHATTY_RECOMMENDATION_INTERVAL"
       ;;
   esac
 }

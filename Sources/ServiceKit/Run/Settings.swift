@@ -26,6 +26,12 @@ public struct Settings: Sendable {
   /// Mails an hour that one client address may ask for, and that may be asked for to one address; 0 is no limit.
   public let mailRate: Int
   public let recommendationNeighbours: Int
+  /// d in n / (n + d), by which the similarity of users with n likes in common is damped; 0 damps nothing.
+  public let recommendationDamping: Int
+  /// Seconds after which an index of likes that is not up to date is made anew; 0: never by itself.
+  public let recommendationInterval: Int
+  /// The index of likes.
+  public var recommendationIndex: String { "\(home)/recommendations/likes.index" }
   /// Where mail is handed over; nil: it is written to files under `home`.
   public let smtpURL: String?
   /// A file of certificates to believe a mail server by, in the place of the system's.
@@ -61,6 +67,8 @@ public struct Settings: Sendable {
     loginLock = .seconds(try reader.integer("CHATTY_LOGIN_LOCK", 1...86_400, default: 900))
     mailRate = try reader.integer("CHATTY_RATE_MAILS", 0...100_000, default: 5)
     recommendationNeighbours = try reader.integer("CHATTY_RECOMMENDATION_NEIGHBOURS", 1...1000, default: 3)
+    recommendationDamping = try reader.integer("CHATTY_RECOMMENDATION_DAMPING", 0...1000, default: 0)
+    recommendationInterval = try reader.integer("CHATTY_RECOMMENDATION_INTERVAL", 0...86_400, default: 60)
     smtpURL = try reader.url("CHATTY_SMTP_URL", schemes: ["smtp", "smtps"])
     smtpCAFile = try reader.optionalText("CHATTY_SMTP_CA_FILE")
     mailFrom = try reader.text("CHATTY_MAIL_FROM", default: "Chatty <no-reply@localhost>")

@@ -4,7 +4,7 @@
 
 readonly RUN_PACKAGES=(ca-certificates nginx spawn-fcgi multiwatch runit procps curl jq)
 readonly BUILD_PACKAGES=(libfcgi-dev libpq-dev libcrypt-dev libcurl4-openssl-dev pkg-config)
-readonly TEST_PACKAGES=(bats shellcheck wrk python3 python3-aiosmtpd python3-cryptography python3-passlib python3-bcrypt python3-jwt postgresql-contrib)
+readonly TEST_PACKAGES=(bats shellcheck wrk python3 python3-aiosmtpd python3-cryptography python3-passlib python3-bcrypt python3-jwt python3-numpy postgresql-contrib)
 
 # have PACKAGE: installed, or there from another source.
 have() {

@@ -23,6 +23,15 @@ public struct Neighbour: Equatable, Sendable {
   public let number: Int
   /// By which neighbours are ordered.
   let key: Double
+
+  /// The similarity, from 0 to 1, in 40 binary digits, as in the definition: sums are exact.
+  ///
+  /// - Parameter likes: how much the other likes.
+  public func similarity(likes: Int, damping: Int) -> Double {
+    let damped = Double(common) / (Double(common) + Double(damping))
+    let similarity = Double(common) / (Double(likes) * Double(total)).squareRoot() * damped
+    return (similarity * 0x1p40).rounded(.toNearestOrEven) * 0x1p-40
+  }
 }
 
 /// Searches neighbours. It keeps its memory, 4 bytes a user of the index and a bit a post, from search to search.

@@ -9,7 +9,7 @@ import ServiceKit
 struct RecommendationsCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "recommendations", abstract: "The index of likes that recommendations are drawn from.",
-    subcommands: [Build.self, Inspect.self])
+    subcommands: [Build.self, Inspect.self, Evaluate.self])
 
   struct Build: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -45,15 +45,19 @@ struct RecommendationsCommand: ParsableCommand {
     @Argument(help: "The file. Default: the one of this stack.")
     var file: String?
 
+    @Option(help: "Search neighbours for so many random users and the hundred who like most, and say what that takes.")
+    var sample: Int?
+
     func run() throws {
       let path = file ?? operatorSettings().recommendationIndex
       do throws(IndexError) {
         print(try IndexVerifier.header(path: path).report(of: path))
-        _ = try IndexVerifier.open(path: path)
+        let graph = try IndexVerifier.open(path: path)
+        print("verified   every checksum and list")
+        if let sample, graph.header.users > 0 { graph.measure(sample) }
       } catch {
         throw Failure("The index \(path) cannot be used: \(error).")
       }
-      print("verified   every checksum and list")
     }
   }
 }
@@ -70,5 +74,30 @@ extension IndexHeader {
       WAL \(String(half, radix: 16, uppercase: true))/\(String(snapshot.walPosition & 0xFFFF_FFFF, radix: 16, uppercase: true))
       build      \(buildTime / 1000) ms
       """
+  }
+}
+
+extension LikeGraph {
+  /// Searches the neighbours of some users, as many as the service does by default, and prints what it has taken.
+  fileprivate func measure(_ sample: Int) {
+    var random = SplitMix64(seed: 1)
+    let some = (0..<max(sample, 1)).map { _ in Int.random(in: 0..<header.users, using: &random) }
+    for (who, users) in [("random", some), ("heaviest", Array(max(0, header.users - 100)..<header.users))] {
+      var search = NeighbourSearch()
+      var (times, entries, read): ([Double], Int, Int) = ([], 0, 0)
+      for user in users {
+        let liked = posts(likedBy: user)
+        let started = ContinuousClock.now
+        _ = search.neighbours(of: id(ofUser: user), liking: liked, in: self, limit: 5, damping: 0)
+        times.append((ContinuousClock.now - started) / .milliseconds(1))
+        entries += search.effort.entries
+        read += search.effort.read
+      }
+      times.sort()
+      let (median, slow) = (times[times.count / 2].shown(2), times[times.count * 99 / 100].shown(2))
+      print(
+        "search     \(users.count) \(who) users: p50 \(median) ms, p99 \(slow) ms, \((100 * Double(read) / Double(entries)).shown(1)) % of the entries read"
+      )
+    }
   }
 }

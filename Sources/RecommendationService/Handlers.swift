@@ -17,7 +17,7 @@ extension RecommendationService {
         for: context.caller, limit: limit, neighbours: context.settings.recommendationNeighbours,
         damping: context.settings.recommendationDamping, on: context.database)
       if recommendations.isEmpty {
-        guard try await Queries.stands(context.caller, on: context.database) else { throw .unauthorized }
+        guard try await Queries.liked(by: context.caller, on: context.database) != nil else { throw .unauthorized }
       }
     }
     if recommendations.isEmpty { return .json(RecommendationReply(message: "No recommendations available", posts: [])) }
@@ -42,7 +42,7 @@ extension RecommendationService {
     let popular = graph.popularPosts(for: caller.userID, besides: liked, limit: 2 * limit + sparePosts)
     if neighbours.isEmpty, popular.isEmpty { return [] }
     return try await Queries.recommendations(
-      for: caller, limit: Int64(limit), neighbours: settings.recommendationNeighbours, among: neighbours, popular: popular,
+      for: caller, liking: liked, limit: Int64(limit), neighbours: settings.recommendationNeighbours, among: neighbours, popular: popular,
       damping: settings.recommendationDamping, on: context.database)
   }
 }

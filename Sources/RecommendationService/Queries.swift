@@ -26,6 +26,7 @@ extension RecommendationService {
       try await database.read(
         statement(
           for: caller, limit: limit, neighbours: neighbours, damping: damping,
+          liked: "SELECT l.post_id FROM caller JOIN likes l ON l.user_id = caller.user_id",
           others: """
             SELECT l.user_id, count(*) AS common, (SELECT count(*) FROM likes WHERE user_id = l.user_id) AS total
             FROM liked JOIN likes l ON l.post_id = liked.post_id
@@ -43,21 +44,28 @@ extension RecommendationService {
         as: Recommendation.self)
     }
 
-    /// The same with neighbours among those whom the index names, and popular posts as it names them. Their likes and the posts are
-    /// looked at as they are now.
+    /// The same with the neighbours that the index names, those who are active, and popular posts as it names them. Their likes and the
+    /// posts are looked at as they are now.
     ///
     /// - Parameters:
-    ///   - candidates: ids of users.
+    ///   - liked: ids of the posts that the caller likes.
+    ///   - candidates: ids of users, the most similar first.
     ///   - popular: ids of posts, the most popular first.
     static func recommendations(
-      for caller: Caller, limit: Int64, neighbours: Int, among candidates: [Int64], popular: [Int64], damping: Int, on database: Database
+      for caller: Caller, liking liked: [Int64], limit: Int64, neighbours: Int, among candidates: [Int64], popular: [Int64], damping: Int,
+      on database: Database
     ) async throws(APIError) -> [Recommendation] {
       try await database.read(
         statement(
           for: caller, limit: limit, neighbours: neighbours, damping: damping,
+          liked: "SELECT unnest(\(IDList(liked))) AS post_id",
           others: """
             SELECT l.user_id, count(*) FILTER (WHERE l.post_id IN (SELECT post_id FROM liked)) AS common, count(*) AS total
-            FROM unnest(\(IDList(candidates))) AS c(user_id) JOIN likes l ON l.user_id = c.user_id
+            FROM (
+              SELECT c.user_id FROM unnest(\(IDList(candidates))) WITH ORDINALITY AS c(user_id, place) JOIN users u ON u.id = c.user_id AND u.is_active
+              ORDER BY c.place
+              LIMIT \(neighbours)
+            ) c JOIN likes l ON l.user_id = c.user_id
             GROUP BY l.user_id
             """,
           popular: "SELECT c.id, c.place FROM unnest(\(IDList(popular))) WITH ORDINALITY AS c(id, place)"),
@@ -65,10 +73,11 @@ extension RecommendationService {
     }
 
     /// - Parameters:
+    ///   - liked: `post_id` of all that the caller likes.
     ///   - others: `user_id`, how many likes they have in `common` with the caller, and in `total`.
     ///   - popular: `id` and `place` of posts.
     private static func statement(
-      for caller: Caller, limit: Int64, neighbours: Int, damping: Int, others: Query, popular: Query
+      for caller: Caller, limit: Int64, neighbours: Int, damping: Int, liked: Query, others: Query, popular: Query
     ) -> Query {
       let weight: Query = "(o.common / (o.common + \(Double(damping))))"
       // Looked up one by one, in the order in which they come, until there are enough: OFFSET keeps the planner from joining all.
@@ -79,12 +88,16 @@ extension RecommendationService {
       return """
         WITH caller AS (\(caller.session)),
         liked AS MATERIALIZED (
-          SELECT l.post_id FROM caller JOIN likes l ON l.user_id = caller.user_id
+          \(liked)
+        ),
+        others AS MATERIALIZED (
+          \(others)
         ),
         neighbours AS MATERIALIZED (
-          -- As a decimal number it can be summed up in any order: equals are equal.
-          SELECT o.user_id, (o.common / sqrt((SELECT count(*) FROM liked) * o.total::float8) * \(weight))::numeric AS similarity
-          FROM (\(others)) o JOIN users u ON u.id = o.user_id AND u.is_active
+          -- With 40 binary digits it can be summed up exactly, in any order: equals are equal.
+          SELECT o.user_id, round(o.common / sqrt((SELECT count(*) FROM liked) * o.total::float8) * \(weight) * 1099511627776) / 1099511627776
+            AS similarity
+          FROM others o JOIN users u ON u.id = o.user_id AND u.is_active
           WHERE o.common > 0
           -- The square of the similarity but for |A|: a quotient of whole numbers, in which equals are equal to the last bit.
           ORDER BY o.common * o.common / o.total::float8 * \(weight) * \(weight) DESC, o.common DESC, o.user_id
@@ -114,7 +127,7 @@ extension RecommendationService {
           LIMIT \(limit)
         ),
         chosen AS (
-          SELECT id, score::float8, 'similar_users' AS reason, row_number() OVER (ORDER BY score DESC, id DESC) AS place FROM by_neighbours
+          SELECT id, score, 'similar_users' AS reason, row_number() OVER (ORDER BY score DESC, id DESC) AS place FROM by_neighbours
           UNION ALL
           SELECT id, 0, 'popular', (SELECT count(*) FROM by_neighbours) + row_number() OVER (ORDER BY place) FROM popular
           ORDER BY place
@@ -132,11 +145,6 @@ extension RecommendationService {
         """
         SELECT ARRAY(SELECT l.post_id FROM likes l WHERE l.user_id = s.user_id ORDER BY l.post_id) FROM (\(caller.session)) s
         """, as: LikedPosts.self)?.ids
-    }
-
-    /// Whether the caller's session stands, asked when there was nothing to recommend.
-    static func stands(_ caller: Caller, on database: Database) async throws(APIError) -> Bool {
-      try await database.readOne("SELECT s.user_id FROM (\(caller.session)) s", as: Int64.self) != nil
     }
   }
 }

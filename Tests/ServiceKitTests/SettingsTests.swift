@@ -69,7 +69,8 @@ struct SettingsTests {
       ("CHATTY_PUBLIC_URL", "http://"), ("CHATTY_PUBLIC_URL", "http:////"), ("CHATTY_PUBLIC_URL", "http://a b"),
       ("CHATTY_LOG_LEVEL", "loud"),
       ("CHATTY_LOG_LEVEL", "DEBUG"), ("CHATTY_PASSWORD_COST", "9"), ("CHATTY_PASSWORD_COST", "16"), ("CHATTY_PASSWORD_COST", "12.5"),
-      ("CHATTY_RECOMMENDATION_NEIGHBOURS", "0"), ("CHATTY_SMTP_URL", "mail.example"), ("CHATTY_SMTP_URL", "http://mail.example"),
+      ("CHATTY_RECOMMENDATION_NEIGHBOURS", "0"), ("CHATTY_RECOMMENDATION_DAMPING", "-1"), ("CHATTY_RECOMMENDATION_INTERVAL", "86401"),
+      ("CHATTY_SMTP_URL", "mail.example"), ("CHATTY_SMTP_URL", "http://mail.example"),
       ("CHATTY_MAIL_FROM", "a\r\nBcc: b"),
     ])
   func wrong(name: String, value: String) throws {

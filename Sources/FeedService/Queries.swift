@@ -48,48 +48,84 @@ extension FeedService {
 
     /// The newest posts by those whom the caller follows; none if the session does not stand.
     ///
-    /// PostgreSQL cannot merge many ordered index ranges, and asked plainly it would read every post of everybody followed. But k posts
-    /// can only be by the k authors with the newest last posts. So: those authors, k posts of each, the newest k of all; for each
-    /// followed user one narrow lookup, then at most k² entries of an index, however many posts there are. Whole rows are
-    /// read at the end, for the posts of the page alone.
+    /// PostgreSQL cannot merge many ordered index ranges, and asked plainly it would read every post of everybody followed. There are
+    /// two better ways, and what they cost does not depend on how many posts there are.
+    ///
+    /// Authors: k posts can only be by the k authors with the newest last posts. So: those authors, k posts of each, the newest k of all;
+    /// for each followed user one narrow lookup, then at most k² entries of an index, and mostly not many more than k.
+    ///
+    /// Walk: the newest posts of all, one after the other, until k of them are by somebody who is followed. For somebody who follows
+    /// many that is a few hundred posts instead of thousands of lookups, but there is no end to it when those many are silent. So only
+    /// those who follow many walk, only so far, and if that was not enough the authors are asked after all.
+    ///
+    /// Measured over a million posts by 50,000 users, a page of 20: with 1,000 followed 1.0 ms walking and 2.2 ms by authors, with 5,000
+    /// 0.4 ms and 11.5 ms (deploy/bench feed). Each step is written so that no other plan than the one by its index is possible:
+    /// a subquery with LIMIT 1, or in the place of a value, is not turned into a join. Whole rows are read at the end, for the posts
+    /// of the page alone.
     static func feed(of caller: Caller, _ page: Page, on database: Database) async throws(APIError) -> [Post] {
       try await database.read(
         """
         WITH caller AS (\(caller.session)),
+        walked AS (
+          SELECT newest.id
+          FROM (
+            SELECT id, user_id FROM posts WHERE id < \(page.before)
+            ORDER BY id DESC
+            -- Without a session nothing: no limit would be no end.
+            LIMIT coalesce((
+              SELECT CASE WHEN a.following >= 1000 THEN least(2 * a.following, 4000) ELSE 0 END
+              FROM caller JOIN author_stats a ON a.user_id = caller.user_id
+            ), 0)
+          ) newest
+          WHERE (SELECT true FROM subscriptions f WHERE f.follower_id = \(caller.userID) AND f.following_id = newest.user_id)
+            AND (SELECT true FROM users u WHERE u.id = newest.user_id AND u.blocked_at IS NULL)
+          ORDER BY newest.id DESC
+          LIMIT \(page.fetch)
+        ),
         authors AS (
-          SELECT latest.user_id
+          SELECT latest.user_id, latest.last_post_id
           FROM (
             SELECT f.following_id AS user_id, a.last_post_id
-            FROM caller JOIN subscriptions f ON f.follower_id = caller.user_id JOIN \(lastPosts(page))
+            FROM caller JOIN subscriptions f ON f.follower_id = caller.user_id CROSS JOIN LATERAL (\(lastPost(page))) a
+            WHERE (SELECT count(*) FROM walked) < \(page.fetch)
             ORDER BY a.last_post_id DESC
           ) latest
           -- Asked in that order, and so only of as many as are taken.
-          JOIN users u ON u.id = latest.user_id AND u.blocked_at IS NULL
+          CROSS JOIN LATERAL (SELECT FROM users u WHERE u.id = latest.user_id AND u.blocked_at IS NULL LIMIT 1) visible
           ORDER BY latest.last_post_id DESC
           LIMIT \(page.fetch)
         ),
-        picked AS (
+        merged AS (
           SELECT newest.id
           FROM authors CROSS JOIN LATERAL (
-            SELECT id FROM posts WHERE user_id = authors.user_id AND id < \(page.before) ORDER BY id DESC LIMIT \(page.fetch)
+            SELECT id FROM posts
+            -- There are k posts already that are no older than the oldest of these last posts.
+            WHERE user_id = authors.user_id AND id < \(page.before)
+              AND id >= (SELECT CASE WHEN count(*) < \(page.fetch) THEN 0 ELSE min(last_post_id) END FROM authors)
+            ORDER BY id DESC
+            LIMIT \(page.fetch)
           ) newest
           ORDER BY newest.id DESC
           LIMIT \(page.fetch)
+        ),
+        picked AS (
+          SELECT id FROM walked WHERE (SELECT count(*) FROM walked) >= \(page.fetch)
+          UNION ALL
+          SELECT id FROM merged
         )
-        SELECT \(Post.columns(for: caller)) FROM picked JOIN (\(Post.visible)) ON p.id = picked.id
-        ORDER BY p.id DESC
+        SELECT post.*
+        FROM picked CROSS JOIN LATERAL (SELECT \(Post.columns(for: caller)) FROM \(Post.visible) WHERE p.id = picked.id LIMIT 1) post
+        ORDER BY picked.id DESC
         """, as: Post.self)
     }
 
-    /// What to join a subscription `f` with: the newest post of the one who is followed, as `a.last_post_id`. It is kept for the first
-    /// page; a later one looks for the newest below its cursor.
-    private static func lastPosts(_ page: Page) -> Query {
-      guard let cursor = page.cursor else { return "author_stats a ON a.user_id = f.following_id AND a.last_post_id IS NOT NULL" }
-      return """
-        LATERAL (
-          SELECT id AS last_post_id FROM posts WHERE user_id = f.following_id AND id < \(cursor) ORDER BY id DESC LIMIT 1
-        ) a ON true
-        """
+    /// The newest post of the one who is followed, as `last_post_id`. It is kept for the first page; a later one looks for the newest
+    /// below its cursor.
+    private static func lastPost(_ page: Page) -> Query {
+      guard let cursor = page.cursor else {
+        return "SELECT last_post_id FROM author_stats WHERE user_id = f.following_id AND last_post_id IS NOT NULL LIMIT 1"
+      }
+      return "SELECT id AS last_post_id FROM posts WHERE user_id = f.following_id AND id < \(cursor) ORDER BY id DESC LIMIT 1"
     }
   }
 }

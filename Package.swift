@@ -43,26 +43,28 @@ let package = Package(
     .target(name: "FastCGI", dependencies: ["CFastCGI", "EventLoop"], swiftSettings: strict),
     .target(name: "Postgres", dependencies: ["CPostgres", "EventLoop"], swiftSettings: strict),
     .target(name: "LikeIndex", swiftSettings: strict),
+    .target(name: "Multipart", swiftSettings: strict),
+    .target(name: "Media", dependencies: ["CLinux", "EventLoop"], swiftSettings: strict),
     .target(name: "Passwords", dependencies: ["CCrypt"], swiftSettings: strict),
     .target(name: "Transfers", dependencies: ["CCurl"], swiftSettings: strict),
     .target(name: "Mail", dependencies: ["CCurl", "EventLoop", "Transfers"], swiftSettings: strict),
     .target(
       name: "ServiceKit",
       dependencies: [
-        "EventLoop", "FastCGI", "Postgres",
+        "EventLoop", "FastCGI", "Multipart", "Postgres",
         .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "Logging", package: "swift-log"),
       ], swiftSettings: strict),
 
     service("AuthService", ["Passwords", .product(name: "Crypto", package: "swift-crypto")]),
-    service("PostService"),
+    service("PostService", ["Media"]),
     service("FeedService"),
     service("AdminService"),
     service("RecommendationService", ["LikeIndex", .product(name: "Logging", package: "swift-log")]),
-    .executableTarget(name: "Worker", dependencies: ["ServiceKit", "LikeIndex", "Mail"], swiftSettings: strict),
+    .executableTarget(name: "Worker", dependencies: ["ServiceKit", "LikeIndex", "Mail", "Media"], swiftSettings: strict),
     .executableTarget(
       name: "Operator",
-      dependencies: ["ServiceKit", "LikeIndex", "Passwords", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+      dependencies: ["ServiceKit", "LikeIndex", "Media", "Passwords", .product(name: "ArgumentParser", package: "swift-argument-parser")],
       swiftSettings: strict),
 
     .target(name: "TestSupport", dependencies: ["EventLoop", "FastCGI", "Postgres"], path: "Tests/Support", swiftSettings: strict),
@@ -72,6 +74,8 @@ let package = Package(
     tests("Postgres", ["Postgres", "TestSupport"]),
     tests("LikeIndex", ["LikeIndex", "TestSupport"]),
     tests("Passwords", ["Passwords"]),
+    tests("Multipart", ["Multipart"]),
+    tests("Media", ["Media", "EventLoop", "TestSupport"]),
     tests("Mail", ["Mail"]),
     tests(
       "ServiceKit",

@@ -11,6 +11,7 @@ struct Chatty: ParsableCommand {
       ./deploy/chatty runs it with the settings of the running stack.
       """,
     subcommands: [
-      UserCommand.self, KeysCommand.self, OutboxCommand.self, RecountCommand.self, RecommendationsCommand.self, CheckCommand.self,
+      UserCommand.self, KeysCommand.self, OutboxCommand.self, MediaCommand.self, RecountCommand.self, RecommendationsCommand.self,
+      CheckCommand.self,
     ])
 }

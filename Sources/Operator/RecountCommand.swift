@@ -7,7 +7,7 @@ import Postgres
 struct RecountCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "recount",
-    abstract: "Counts likes, comments, posts and subscriptions again and mends the counters that are wrong.",
+    abstract: "Counts likes, comments, posts, subscriptions and the room of images again and mends the counters that are wrong.",
     discussion: "The services go on meanwhile: what is liked or written while it runs is counted exactly once.")
 
   func run() throws {
@@ -63,17 +63,21 @@ enum Recount {
     },
     mend: { ids in
       """
-      UPDATE author_stats s SET last_post_id = c.last_post_id, posts = c.posts, followers = c.followers, following = c.following
+      UPDATE author_stats s SET last_post_id = c.last_post_id, posts = c.posts, followers = c.followers, following = c.following,
+        media_bytes = c.media_bytes
       FROM (
         SELECT b.id,
                (SELECT max(p.id) FROM posts p WHERE p.user_id = b.id) AS last_post_id,
                (SELECT count(*) FROM posts p WHERE p.user_id = b.id) AS posts,
                (SELECT count(*) FROM subscriptions f WHERE f.following_id = b.id) AS followers,
-               (SELECT count(*) FROM subscriptions f WHERE f.follower_id = b.id) AS following
+               (SELECT count(*) FROM subscriptions f WHERE f.follower_id = b.id) AS following,
+               (SELECT coalesce(sum(p.image_bytes), 0) FROM posts p WHERE p.user_id = b.id)
+                 + (SELECT coalesce(sum(m.reserved), 0) FROM pending_media m WHERE m.user_id = b.id) AS media_bytes
         FROM unnest(\(IDList(ids))) AS b(id)
       ) c
       WHERE s.user_id = c.id
-        AND (s.last_post_id, s.posts, s.followers, s.following) IS DISTINCT FROM (c.last_post_id, c.posts, c.followers, c.following)
+        AND (s.last_post_id, s.posts, s.followers, s.following, s.media_bytes)
+          IS DISTINCT FROM (c.last_post_id, c.posts, c.followers, c.following, c.media_bytes)
       RETURNING s.user_id
       """
     })

@@ -20,12 +20,17 @@ extension PostService {
 
   /// POST /posts
   static func create(_ request: Request, _ context: Context) async throws(APIError) -> Reply {
-    let input = request.input
-    let title = input.text("title", titleLength)
-    let content = input.text("content", contentLength)
+    let input = request.formInput
+    let text = NewPost(title: input.text("title", titleLength), content: input.text("content", contentLength))
+    let image = try UploadedImage(input)
     try input.validate()
     return try await context.once(input) { database throws(APIError) in
-      let post = try await Queries.create(title: title, content: content, by: context.caller, on: database)
+      let post =
+        if let image {
+          try await createWithImage(text, image, context, database)
+        } else {
+          try await Queries.create(text, by: context.caller, on: database)
+        }
       guard let post else { throw .unauthorized }
       return .json(PostReply(message: "Post created", post: post))
     }

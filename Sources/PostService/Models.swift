@@ -1,6 +1,12 @@
-// The bodies of chatty-posts' answers. The shape of a post itself is ServiceKit's.
+// What chatty-posts is sent, and the bodies of its answers. The shape of a post itself is ServiceKit's.
 
 import ServiceKit
+
+/// What a post is made of.
+struct NewPost {
+  let title: String
+  let content: String
+}
 
 struct PostReply: Encodable {
   let message: String

@@ -39,14 +39,12 @@ extension PostService {
     }
 
     /// nil if the session does not stand.
-    static func create(
-      title: String, content: String, by caller: Caller, on database: Database
-    ) async throws(APIError) -> Post? {
+    static func create(_ new: NewPost, by caller: Caller, on database: Database) async throws(APIError) -> Post? {
       try await database.writeOne(
         """
         WITH caller AS (\(caller.session)),
         added AS (
-          INSERT INTO posts (user_id, title, content) SELECT user_id, \(title), \(content) FROM caller
+          INSERT INTO posts (user_id, title, content) SELECT user_id, \(new.title), \(new.content) FROM caller
           RETURNING *
         )
         SELECT \(Post.columnsWhenAdded) FROM added p JOIN caller u ON u.user_id = p.user_id

@@ -29,7 +29,7 @@ enum OutboxWorker {
     } catch {
       exitForConfiguration(error.description)
     }
-    let outbox = [JobLoop(mail)]
+    let outbox = [JobLoop(mail), JobLoop(MediaDrain(settings: settings, database: database, logger: logger))]
     let index = IndexKeeper(settings: settings, database: database, logger: logger)
     let jobs = outbox + [JobLoop(Sweep(database: database, logger: logger)), JobLoop(index)]
 

@@ -17,7 +17,7 @@ teardown_file() {
 @test "the operations listener tells that nginx lives and that every service is ready" {
   local url path
   for url in "$OTHER_OPS_URL" "$CHATTY_TEST_OPS_URL"; do
-    for path in /livez /readyz /readyz/auth /readyz/posts /readyz/feed /readyz/admin /readyz/recommendations; do
+    for path in /livez /readyz /readyz/auth /readyz/posts /readyz/uploads /readyz/feed /readyz/admin /readyz/recommendations; do
       CHATTY_TEST_OPS_URL=$url ops "$path"
       expect 200
     done

@@ -138,8 +138,8 @@ counters_are_right() {
 auth:email_tokens insert update, outbox insert, sessions insert update, users insert update
 feed:idempotency_keys insert update, subscriptions insert delete
 operator:author_stats insert update, moderation_actions insert, outbox update, post_stats insert update, users insert update
-posts:comments insert delete, idempotency_keys insert update, likes insert delete, post_stats update, posts insert update delete, reports insert
-worker:idempotency_keys delete, outbox update delete'
+posts:author_stats update, comments insert delete, idempotency_keys insert update, likes insert delete, pending_media insert delete, post_stats update, posts insert update delete, reports insert
+worker:idempotency_keys delete, outbox insert update delete, pending_media delete'
 }
 
 @test "nobody gives themselves an id, a role, a state, another author or a time" {

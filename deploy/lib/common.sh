@@ -7,7 +7,7 @@ PROGRAM=${0##*/}
 # nginx and others are not in everybody's PATH.
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 
-readonly POOLS=(auth login posts feed admin recommendations)
+readonly POOLS=(auth login posts uploads feed admin recommendations)
 readonly EXECUTABLES=(chatty-auth chatty-posts chatty-feed chatty-admin chatty-recommendations chatty-worker chatty)
 
 say() { printf '%s\n' "$*"; }
@@ -29,9 +29,16 @@ umask 022
 
 is_root() { [[ $EUID == 0 ]]; }
 
-# executable_of POOL: login is the auth service too.
-executable_of() {
-  if [[ $1 == login ]]; then printf 'chatty-auth'; else printf 'chatty-%s' "$1"; fi
+# executable_of POOL: login is the auth service too, and uploads the post service.
+executable_of() { printf 'chatty-%s' "$(role_of "$1")"; }
+
+# role_of POOL: the service that it is, and with it its database role.
+role_of() {
+  case $1 in
+    login) printf 'auth' ;;
+    uploads) printf 'posts' ;;
+    *) printf '%s' "$1" ;;
+  esac
 }
 
 # user_of SERVICE: the system user that a pool or the worker runs as, nothing when everything runs as the caller.

@@ -37,7 +37,7 @@ make_cluster() {
 
 # max_connections: for all that the pools may open, and some more.
 max_connections() {
-  local wanted=$((5 * CHATTY_WORKERS * (1 + CHATTY_WRITE_CONNECTIONS) + 2 * CHATTY_LOGIN_WORKERS + 20))
+  local wanted=$((5 * CHATTY_WORKERS * (1 + CHATTY_WRITE_CONNECTIONS) + 2 * CHATTY_LOGIN_WORKERS + 5 * CHATTY_UPLOAD_WORKERS + 20))
   printf '%s' $((wanted > 200 ? wanted : 200))
 }
 

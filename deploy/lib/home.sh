@@ -107,6 +107,9 @@ make_folders() {
   folder mail 700 chatty-worker chatty-worker
   # What the worker writes there belongs to the folder's group, and so can be read by the service.
   folder recommendations 2750 chatty-worker chatty-recommendations
+  # The post service adds images, the worker removes them, nginx serves them.
+  folder media 775 chatty-posts chatty-worker
+  folder media/thumbnails 775 chatty-posts chatty-worker
   if [[ $CHATTY_KEYS == "$CHATTY_HOME/keys" ]]; then folder keys 755 chatty-auth chatty-auth; fi
 }
 

@@ -30,7 +30,7 @@ render_nginx() {
   VALUES[PORT]=$CHATTY_PORT VALUES[OPS_PORT]=$CHATTY_OPS_PORT
   VALUES[CLIENT_MAX_BODY]=$CHATTY_CLIENT_MAX_BODY
   VALUES[READ_TIMEOUT]=$((CHATTY_STATEMENT_TIMEOUT + 2000))
-  VALUES[GATE]=$(share "$(gate posts)") VALUES[LOGIN_GATE]=$(share "$(gate login)")
+  VALUES[GATE]=$(share "$(gate posts)") VALUES[LOGIN_GATE]=$(share "$(gate login)") VALUES[UPLOAD_GATE]=$(share "$(gate uploads)")
   VALUES[TRUSTED_PROXIES]=''
   for proxy in $CHATTY_TRUSTED_PROXIES; do VALUES[TRUSTED_PROXIES]+="set_real_ip_from $proxy;"$'\n'; done
   if [[ -n ${VALUES[TRUSTED_PROXIES]} ]]; then VALUES[TRUSTED_PROXIES]+=$'real_ip_header X-Forwarded-For;\nreal_ip_recursive on;'; fi

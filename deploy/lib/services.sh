@@ -46,9 +46,9 @@ define_pools() {
     user=$(user_of "$pool")
     VALUES[EXECUTABLE]=$(executable_of "$pool") VALUES[WORKERS]=$(wanted_workers "$pool")
     VALUES[AS_USER]=${user:+-u $user} VALUES[SOCKET_OWNER]=${user:+-U $user -G $NGINX_GROUP}
-    # Hashes take what the others leave of the processor, and a tenth when they leave nothing.
+    # Hashes and images take what the others leave of the processor, and a tenth when they leave nothing.
     VALUES[PRIORITY]=''
-    if [[ $pool == login ]]; then VALUES[PRIORITY]='nice -n 10'; fi
+    if [[ $pool == login || $pool == uploads ]]; then VALUES[PRIORITY]='nice -n 10'; fi
     # What all of nginx's workers together may have waiting.
     VALUES[BACKLOG]=$((2 * $(gate "$pool") + 64))
     write_environment "$pool"
@@ -77,17 +77,21 @@ define_cluster() {
 
 # wanted_workers POOL: how many it is to have.
 wanted_workers() {
-  if [[ $1 == login ]]; then printf '%s' "$CHATTY_LOGIN_WORKERS"; else printf '%s' "$CHATTY_WORKERS"; fi
+  case $1 in
+    login) printf '%s' "$CHATTY_LOGIN_WORKERS" ;;
+    uploads) printf '%s' "$CHATTY_UPLOAD_WORKERS" ;;
+    *) printf '%s' "$CHATTY_WORKERS" ;;
+  esac
 }
 
 # gate POOL: the requests that it is given at once: those that its workers handle, and a queue. 1024 requests are some hundredths of
-# a second of work for most pools; for login it is three hashes a worker, most of a second.
+# a second of work for most pools; for login it is three hashes a worker, most of a second, and for uploads some seconds.
 gate() {
-  if [[ $1 == login ]]; then
-    printf '%s' $((4 * CHATTY_LOGIN_WORKERS))
-  else
-    printf '%s' $((CHATTY_WORKERS * CHATTY_IN_FLIGHT + 1024))
-  fi
+  case $1 in
+    login) printf '%s' $((4 * CHATTY_LOGIN_WORKERS)) ;;
+    uploads) printf '%s' $((4 * UPLOADS_IN_FLIGHT * CHATTY_UPLOAD_WORKERS)) ;;
+    *) printf '%s' $((CHATTY_WORKERS * CHATTY_IN_FLIGHT + 1024)) ;;
+  esac
 }
 
 # workers_of POOL: the process ids of its workers: the children of its multiwatch.

@@ -21,6 +21,7 @@ setting CHATTY_SMTP_CA_FILE text '' "A file of certificates (PEM) to believe the
 setting CHATTY_MAIL_FROM text 'Chatty <no-reply@localhost>' 'Whom mail is from.'
 setting CHATTY_WORKERS integer:1:64 2 'Processes of a pool.'
 setting CHATTY_LOGIN_WORKERS integer:1:64 '' 'Processes of the pool for login and registration. Default: one a core'
+setting CHATTY_UPLOAD_WORKERS integer:1:64 '' 'Processes of the pool for images, each with two in work. Default: one a core'
 setting CHATTY_IN_FLIGHT integer:1:1024 32 'Requests that a worker handles at once.'
 setting CHATTY_WRITE_CONNECTIONS integer:1:64 4 'Database connections for writes, per worker, opened when needed: more where the disk is slow to flush.'
 setting CHATTY_STATEMENT_TIMEOUT integer:100:600000 5000 'Milliseconds after which the database ends a statement.'
@@ -31,6 +32,7 @@ setting CHATTY_RATE_MAILS integer:0:100000 5 'Mails an hour that one address may
 setting CHATTY_RATE_WRITES integer:0:100000 120 'Other requests that write, a minute from one address; 0 is no limit.'
 setting CHATTY_TRUSTED_PROXIES networks '' 'Addresses or networks, with blanks between, whose X-Forwarded-For is believed. Default: none'
 setting CHATTY_CLIENT_MAX_BODY size 1m 'The largest body of a request.'
+setting CHATTY_MEDIA_QUOTA size 1g "The room that one user's images may take, 40m at least."
 setting CHATTY_LOGIN_FAILURES integer:0:10000 10 'Failed logins with one name after which it is locked; 0 is never.'
 setting CHATTY_LOGIN_LOCK integer:1:86400 900 'Seconds that it is locked for, and that failures are counted for.'
 setting CHATTY_PASSWORD_COST integer:10:15 12 "bcrypt's cost for new passwords: each step doubles the time."
@@ -71,6 +73,7 @@ load_settings() {
     if [[ -z ${!name-} ]]; then printf -v "$name" '%s' "${SETTING_DEFAULT[$name]}"; fi
   done
   if [[ -z $CHATTY_LOGIN_WORKERS ]]; then CHATTY_LOGIN_WORKERS=$(nproc); fi
+  if [[ -z $CHATTY_UPLOAD_WORKERS ]]; then CHATTY_UPLOAD_WORKERS=$(nproc); fi
   if [[ -z $CHATTY_PUBLIC_URL ]]; then CHATTY_PUBLIC_URL=http://localhost:$CHATTY_PORT; fi
   if [[ -z $CHATTY_KEYS ]]; then CHATTY_KEYS=$CHATTY_HOME/keys; fi
   for name in "${SETTING_NAMES[@]}"; do check_setting "$name"; done
@@ -98,7 +101,7 @@ check_setting() {
       fail_setting "$name" "is not an address that begins with ${fields[1]}://"
       ;;
     size)
-      [[ $value =~ ^[1-9][0-9]{0,8}[kKmM]?$ ]] || fail_setting "$name" "is '$value', not a size such as 1m"
+      [[ $value =~ ^[1-9][0-9]{0,8}[kKmMgG]?$ ]] || fail_setting "$name" "is '$value', not a size such as 1m"
       ;;
     address)
       [[ $value =~ ^[A-Za-z0-9.:-]+$ ]] || fail_setting "$name" "is '$value', not an address"
@@ -142,10 +145,15 @@ recall_stack() {
   read_settings "$CHATTY_HOME/stack.env"
 }
 
+# While one image is decoded another can arrive: with more the pool would take more processor time than there is.
+readonly UPLOADS_IN_FLIGHT=2
+
 # environment_of SERVICE: the variables that a pool, the worker or the operator gets, as lines NAME=value.
 environment_of() {
-  local service=$1 role=$1 in_flight=$CHATTY_IN_FLIGHT
-  if [[ $service == login ]]; then role=auth in_flight=1; fi
+  local service=$1 role in_flight=$CHATTY_IN_FLIGHT
+  role=$(role_of "$service")
+  if [[ $service == login ]]; then in_flight=1; fi
+  if [[ $service == uploads ]]; then in_flight=$UPLOADS_IN_FLIGHT; fi
   printf '%s\n' "CHATTY_HOME=$CHATTY_HOME" "CHATTY_POOL=$service" "CHATTY_DATABASE_URL=$SERVICE_DATABASE_URL" \
     "CHATTY_DATABASE_USER=chatty_$role" "CHATTY_DATABASE_PASSWORD_FILE=$CHATTY_HOME/secrets/$role.password" \
     "CHATTY_STATEMENT_TIMEOUT=$CHATTY_STATEMENT_TIMEOUT" "CHATTY_PREPARED_STATEMENTS=$CHATTY_PREPARED_STATEMENTS" \
@@ -160,6 +168,7 @@ environment_of() {
       printf '%s\n' "CHATTY_PASSWORD_COST=$CHATTY_PASSWORD_COST" "CHATTY_LOGIN_FAILURES=$CHATTY_LOGIN_FAILURES" \
         "CHATTY_LOGIN_LOCK=$CHATTY_LOGIN_LOCK" "CHATTY_RATE_MAILS=$CHATTY_RATE_MAILS"
       ;;
+    posts | uploads) printf '%s\n' "CHATTY_MEDIA_QUOTA=$CHATTY_MEDIA_QUOTA" ;;
     operator) printf '%s\n' "CHATTY_PASSWORD_COST=$CHATTY_PASSWORD_COST" ;;
     recommendations)
       printf '%s\n' "CHATTY_RECOMMENDATION_NEIGHBOURS=$CHATTY_RECOMMENDATION_NEIGHBOURS" \

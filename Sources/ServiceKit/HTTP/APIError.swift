@@ -38,8 +38,13 @@ public struct APIError: Error, Sendable {
   public static func conflict(_ text: String) -> APIError { APIError(409, text) }
   /// 412: what was to be changed is no longer what the client has seen.
   public static func preconditionFailed(_ text: String) -> APIError { APIError(412, text) }
-  public static let tooLarge = APIError(413, "Request body too large")
+  public static let tooLarge = tooLarge("Request body too large")
+  public static func tooLarge(_ text: String) -> APIError { APIError(413, text) }
   public static let unsupportedMediaType = APIError(415, "Unsupported media type")
+  /// 422 for one field, found to be wrong after all had been validated.
+  package static func invalid(_ flaw: FieldFlaw, _ place: String, _ name: String, _ input: JSONValue) -> APIError {
+    APIError(fields: [FieldError(flaw, place, name, input)])
+  }
   /// 422 for what is wrong with no single field.
   public static func unprocessable(_ text: String) -> APIError { APIError(422, text) }
   /// 429, with when to try again (RFC 6585, section 4).

@@ -2,30 +2,36 @@
 
 import Crypto
 import EventLoop
+import Multipart
 
 /// Collects the fields of one request. Each reading function gives a value of its type at once, a meaningless one if the field
 /// is wrong; `validate()` then throws everything that was wrong. Nothing read may be used before it.
 @Worker
 public final class Input {
   let request: Request
+  private let takesForms: Bool
   private var errors: [FieldError] = []
   private var bodyState: BodyState = .unread
 
   private enum BodyState {
     case unread
     case object([String: JSONValue])
+    case form(Form)
     /// The body as a whole is wrong: its fields are not asked for one by one.
     case unusable
   }
 
-  init(_ request: Request) { self.request = request }
+  init(_ request: Request, takesForms: Bool = false) {
+    self.request = request
+    self.takesForms = takesForms
+  }
 
-  /// - Throws: 422 with every wrong field; before that 413 for a body that is too large, and 415 for one that is not JSON.
+  /// - Throws: 422 with every wrong field; before that 413 for a body that is too large, and 415 for one of another type.
   public func validate() throws(APIError) {
     if case .unread = bodyState {
     } else {
       if request.raw.bodyIsTooLarge { throw .tooLarge }
-      if !request.hasJSONBody { throw .unsupportedMediaType }
+      if !request.hasJSONBody, !takesForms || request.formBoundary == nil { throw .unsupportedMediaType }
     }
     guard errors.isEmpty else { throw APIError(fields: errors) }
   }
@@ -34,7 +40,7 @@ public final class Input {
   func fingerprint() -> [UInt8] {
     var hash = SHA256()
     hash.update(data: Array("\(request.path.text)\n".utf8))
-    hash.update(data: request.raw.body)
+    if case .form(let form) = bodyState { form.update(&hash) } else { hash.update(data: request.raw.body) }
     return Array(hash.finalize())
   }
 
@@ -140,6 +146,13 @@ public final class Input {
     return nil
   }
 
+  /// A file of a form; nil if there is none, or if the body is no form.
+  public func file(_ name: String) -> FormFile? {
+    guard let object = body(), case .form(let form) = bodyState else { return nil }
+    if let text = object[name] { reject(.value("Expected a file"), "body", name, text) }
+    return form.files[name]
+  }
+
   private func string(_ name: String, isRequired: Bool) -> String? {
     guard let object = body() else { return nil }
     switch object[name] {
@@ -157,9 +170,11 @@ public final class Input {
   private func body() -> [String: JSONValue]? {
     switch bodyState {
     case .object(let object): return object
+    case .form(let form): return form.texts
     case .unusable: return nil
     case .unread:
       bodyState = .unusable
+      if takesForms, let boundary = request.formBoundary { return form(boundary) }
       // What it is not said to be is not parsed; `validate` says so.
       guard request.hasJSONBody, !request.raw.bodyIsTooLarge else { return nil }
       guard !request.raw.body.isEmpty else {
@@ -183,8 +198,20 @@ public final class Input {
     }
   }
 
+  private func form(_ boundary: Boundary) -> [String: JSONValue]? {
+    guard !request.raw.bodyIsTooLarge else { return nil }
+    do throws(MultipartError) {
+      let form = try Form(request.raw.body, boundary: boundary)
+      bodyState = .form(form)
+      return form.texts
+    } catch {
+      errors.append(FieldError(.value("\(error)"), "body", nil, .null))
+      return nil
+    }
+  }
+
   /// Adds an error to those that `validate` will throw.
-  func reject(_ flaw: FieldFlaw, _ place: String, _ name: String, _ input: JSONValue) {
+  package func reject(_ flaw: FieldFlaw, _ place: String, _ name: String, _ input: JSONValue) {
     errors.append(FieldError(flaw, place, name, input))
   }
 
@@ -203,7 +230,7 @@ public final class Input {
     text.utf8.contains(0) ? .value("String may not contain the NUL character") : nil
   }
 
-  private static func trimmed(_ text: String) -> String {
+  nonisolated static func trimmed(_ text: String) -> String {
     let scalars = text.unicodeScalars
     guard let first = scalars.firstIndex(where: { !$0.properties.isWhitespace }),
       let last = scalars.lastIndex(where: { !$0.properties.isWhitespace })

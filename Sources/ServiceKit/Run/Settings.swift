@@ -32,6 +32,8 @@ public struct Settings: Sendable {
   public let recommendationInterval: Int
   /// The index of likes.
   public var recommendationIndex: String { "\(home)/recommendations/likes.index" }
+  /// The room that one user's images may take, in bytes.
+  public let mediaQuota: Int64
   /// Where mail is handed over; nil: it is written to files under `home`.
   public let smtpURL: String?
   /// A file of certificates to believe a mail server by, in the place of the system's.
@@ -69,6 +71,7 @@ public struct Settings: Sendable {
     recommendationNeighbours = try reader.integer("CHATTY_RECOMMENDATION_NEIGHBOURS", 1...1000, default: 3)
     recommendationDamping = try reader.integer("CHATTY_RECOMMENDATION_DAMPING", 0...1000, default: 0)
     recommendationInterval = try reader.integer("CHATTY_RECOMMENDATION_INTERVAL", 0...86_400, default: 60)
+    mediaQuota = try reader.size("CHATTY_MEDIA_QUOTA", 40 << 20...1 << 50, default: 1 << 30)
     smtpURL = try reader.url("CHATTY_SMTP_URL", schemes: ["smtp", "smtps"])
     smtpCAFile = try reader.optionalText("CHATTY_SMTP_CA_FILE")
     mailFrom = try reader.text("CHATTY_MAIL_FROM", default: "Chatty <no-reply@localhost>")
@@ -130,6 +133,18 @@ private struct SettingReader {
       throw SettingError(name, "is '\(text)', not a whole number from \(range.lowerBound) to \(range.upperBound)")
     }
     return number
+  }
+
+  /// A number of bytes, or of kibibytes, mebibytes or gibibytes with k, m or g behind it.
+  func size(_ name: String, _ range: ClosedRange<Int64>, default fallback: Int64) throws(SettingError) -> Int64 {
+    guard let text = value(name) else { return fallback }
+    let shift = ["k": 10, "m": 20, "g": 30][text.suffix(1).lowercased()]
+    guard let number = Int64(shift == nil ? text[...] : text.dropLast()), number >= 0, number <= Int64.max >> 30,
+      range.contains(number << (shift ?? 0))
+    else {
+      throw SettingError(name, "is '\(text)', not a size from \(range.lowerBound >> 20)m to \(range.upperBound >> 30)g")
+    }
+    return number << (shift ?? 0)
   }
 
   func choice<Value>(_ name: String, _ choices: [String: Value], default fallback: Value) throws(SettingError) -> Value {

@@ -1,0 +1,206 @@
+// Cuts a body of multipart/form-data into its parts, piece by piece as it comes. It knows nothing of what the parts are for.
+
+import Glibc
+
+/// A parser of `multipart/form-data` (RFC 7578, over RFC 2046, section 5.1) that takes a body in pieces of any length and gives the same
+/// for every way of cutting it.
+///
+/// It is strict: nothing before the first boundary and nothing after the last but one line break, no folded headers, no bare CR or LF in
+/// a header, no boundary that something follows. What is not exactly a form is refused rather than guessed at: the next program might
+/// guess differently.
+public struct MultipartParser {
+  public struct Limits: Sendable {
+    /// Parts of a form.
+    public var parts = 64
+    /// Bytes of the headers of one part.
+    public var headerLength = 4096
+    public init() {}
+  }
+
+  public enum Event: Equatable {
+    /// A part begins.
+    case part(PartHeaders)
+    /// Some of its content: a slice of the piece that was fed, unless it only looked like a boundary and came with an earlier one.
+    case content(ArraySlice<UInt8>)
+    /// It ends here.
+    case end
+  }
+
+  private let limits: Limits
+  /// What comes before every part but the first: CR LF and the boundary with its dashes.
+  private let delimiter: [UInt8]
+  private var state = State.start
+  /// How much of the delimiter the last bytes were.
+  private var matched: Int
+  /// The headers of the part that has begun.
+  private var header: [UInt8] = []
+  private var parts = 0
+
+  private enum State {
+    /// Before the first boundary, whose CR LF is left out.
+    case start
+    /// After a boundary: blanks and a line break, or two dashes.
+    case afterBoundary, padding, lineFeed, secondDash
+    case headers
+    case content
+    /// After the last boundary: at most blanks and a line break.
+    case closed, lastLineFeed, over
+  }
+
+  /// - Parameter boundary: without its two dashes, as `Boundary` takes it from a Content-Type.
+  public init(boundary: Boundary, limits: Limits = Limits()) {
+    self.limits = limits
+    delimiter = Array("\r\n--".utf8) + boundary.bytes
+    matched = 2
+  }
+
+  /// Takes the next piece of the body.
+  ///
+  /// - Parameter handle: called for each event in it, in order.
+  /// - Throws: what is wrong with the body, or what `handle` throws. Nothing may be fed afterwards.
+  public mutating func feed(
+    _ bytes: ArraySlice<UInt8>, _ handle: (Event) throws(MultipartError) -> Void
+  ) throws(MultipartError) {
+    var place = bytes.startIndex
+    while place < bytes.endIndex {
+      if state == .content {
+        place = try takeContent(bytes, from: place, handle)
+      } else {
+        try take(bytes[place], handle)
+        place += 1
+      }
+    }
+  }
+
+  /// Says that the body has ended.
+  ///
+  /// - Throws: if the last boundary has not come.
+  public func finish() throws(MultipartError) {
+    switch state {
+    case .closed, .over: break
+    default: throw .endsEarly
+    }
+  }
+
+  private mutating func take(_ byte: UInt8, _ handle: (Event) throws(MultipartError) -> Void) throws(MultipartError) {
+    switch state {
+    case .start:
+      guard byte == delimiter[matched] else { throw .noBoundary }
+      matched += 1
+      if matched == delimiter.count { state = .afterBoundary }
+    case .afterBoundary where byte == UInt8(ascii: "-"): state = .secondDash
+    case .afterBoundary, .padding:
+      switch byte {
+      case UInt8(ascii: " "), UInt8(ascii: "\t"): state = .padding
+      case UInt8(ascii: "\r"): state = .lineFeed
+      default: throw .brokenBoundary
+      }
+    case .lineFeed:
+      guard byte == UInt8(ascii: "\n") else { throw .brokenBoundary }
+      parts += 1
+      guard parts <= limits.parts else { throw .tooManyParts }
+      header.removeAll(keepingCapacity: true)
+      state = .headers
+    case .secondDash:
+      guard byte == UInt8(ascii: "-") else { throw .brokenBoundary }
+      state = .closed
+    case .headers: try takeHeader(byte, handle)
+    case .content: break
+    case .closed:
+      switch byte {
+      case UInt8(ascii: " "), UInt8(ascii: "\t"): break
+      case UInt8(ascii: "\r"): state = .lastLineFeed
+      default: throw .goesOn
+      }
+    case .lastLineFeed:
+      guard byte == UInt8(ascii: "\n") else { throw .goesOn }
+      state = .over
+    case .over: throw .goesOn
+    }
+  }
+
+  private mutating func takeHeader(_ byte: UInt8, _ handle: (Event) throws(MultipartError) -> Void) throws(MultipartError) {
+    guard header.count < limits.headerLength else { throw .headersTooLong }
+    header.append(byte)
+    let isBlank = header.elementsEqual([13, 10])
+    guard isBlank || header.suffix(4).elementsEqual([13, 10, 13, 10]) else { return }
+    try handle(.part(try PartHeaders(parsing: isBlank ? [] : header.dropLast(4))))
+    matched = 0
+    state = .content
+  }
+
+  /// Content up to the next delimiter, or to the end of the piece. A CR is at the beginning of a delimiter and nowhere else in it, so
+  /// where one fails to go on only the byte at hand can begin another.
+  ///
+  /// - Returns: where to go on.
+  private mutating func takeContent(
+    _ bytes: ArraySlice<UInt8>, from start: Int, _ handle: (Event) throws(MultipartError) -> Void
+  ) throws(MultipartError) -> Int {
+    var place = start
+    /// How much of the delimiter came with earlier pieces.
+    var earlier = matched
+    while place < bytes.endIndex {
+      if matched == 0 {
+        guard let next = Self.indexOfCarriageReturn(in: bytes, from: place) else {
+          place = bytes.endIndex
+          break
+        }
+        place = next + 1
+        matched = 1
+      } else if bytes[place] == delimiter[matched] {
+        place += 1
+        matched += 1
+        guard matched == delimiter.count else { continue }
+        let end = place - (matched - earlier)
+        if end > start { try handle(.content(bytes[start..<end])) }
+        try handle(.end)
+        state = .afterBoundary
+        return place
+      } else {
+        if earlier > 0 { try handle(.content(delimiter[..<earlier])) }
+        earlier = 0
+        matched = 0
+      }
+    }
+    let end = place - (matched - earlier)
+    if end > start { try handle(.content(bytes[start..<end])) }
+    return place
+  }
+
+  private static func indexOfCarriageReturn(in bytes: ArraySlice<UInt8>, from start: Int) -> Int? {
+    bytes[start...].withUnsafeBytes { buffer in
+      guard let first = buffer.baseAddress, let found = memchr(first, 13, buffer.count) else { return nil }
+      return start + (UnsafeRawPointer(found) - first)
+    }
+  }
+}
+
+/// Why a body is not multipart/form-data.
+public enum MultipartError: Error, Equatable, CustomStringConvertible {
+  /// It does not begin with the boundary.
+  case noBoundary
+  /// Something other than a line break or two dashes follows a boundary.
+  case brokenBoundary
+  case endsEarly
+  /// Something follows the last boundary.
+  case goesOn
+  case tooManyParts
+  case headersTooLong
+  /// A part's headers are not those of a form.
+  case brokenHeaders(String)
+  /// A form that cannot be understood: `_charset_`, an encoding, bytes that are no text.
+  case unsupported(String)
+
+  public var description: String {
+    switch self {
+    case .noBoundary: "the body does not begin with the boundary"
+    case .brokenBoundary: "something follows a boundary on its line"
+    case .endsEarly: "the body ends before its last boundary"
+    case .goesOn: "something follows the last boundary"
+    case .tooManyParts: "there are too many parts"
+    case .headersTooLong: "the headers of a part are too long"
+    case .brokenHeaders(let what): what
+    case .unsupported(let what): what
+    }
+  }
+}

@@ -1,0 +1,101 @@
+// Header values with parameters: `form-data; name="title"`, `multipart/form-data; boundary=x`.
+
+/// A value and its parameters, as Content-Type and Content-Disposition have them (RFC 9110, section 5.6.6; RFC 6266, section 4.1).
+struct ParameterizedValue: Equatable {
+  /// What is before the first semicolon, in lower case.
+  let value: String
+  /// By name in lower case.
+  let parameters: [String: String]
+
+  /// nil if it is not of that form, or if a parameter comes twice.
+  ///
+  /// In quotation marks a backslash escapes a quotation mark or another backslash; before anything else it stands for itself, since
+  /// there are browsers that send `filename="C:\picture.png"`.
+  init?(_ text: some StringProtocol) {
+    var rest = Substring(text)
+    let value = Self.trimmed(rest.prefix { $0 != ";" })
+    guard !value.isEmpty, value.utf8.allSatisfy({ Self.isToken($0) || $0 == UInt8(ascii: "/") }) else { return nil }
+    rest = rest.dropFirst(rest.prefix { $0 != ";" }.count)
+    var parameters: [String: String] = [:]
+    while rest.first == ";" {
+      rest = Self.trimmedStart(rest.dropFirst())
+      let name = rest.prefix { $0 != "=" && $0 != ";" }
+      rest = rest.dropFirst(name.count)
+      guard !name.isEmpty, name.utf8.allSatisfy(Self.isToken), rest.first == "=" else { return nil }
+      rest = rest.dropFirst()
+      guard let found = rest.first == "\"" ? Self.quoted(&rest) : Self.plain(&rest) else { return nil }
+      guard parameters.updateValue(found, forKey: name.lowercased()) == nil else { return nil }
+      rest = Self.trimmedStart(rest)
+    }
+    guard rest.isEmpty else { return nil }
+    self.value = value.lowercased()
+    self.parameters = parameters
+  }
+
+  private static func quoted(_ rest: inout Substring) -> String? {
+    var text = ""
+    var place = rest.unicodeScalars.dropFirst()
+    while let scalar = place.popFirst() {
+      switch scalar {
+      case "\"":
+        rest = Substring(place)
+        return text
+      case "\\":
+        if let next = place.first, next == "\"" || next == "\\" {
+          text.unicodeScalars.append(next)
+          place.removeFirst()
+        } else {
+          text.unicodeScalars.append(scalar)
+        }
+      default: text.unicodeScalars.append(scalar)
+      }
+    }
+    return nil
+  }
+
+  /// Without quotation marks: what a boundary may have besides a token's characters is taken too, as it is sent often enough.
+  private static func plain(_ rest: inout Substring) -> String? {
+    let text = rest.prefix { $0 != ";" && $0 != " " && $0 != "\t" }
+    rest = rest.dropFirst(text.count)
+    guard !text.isEmpty, text.utf8.allSatisfy({ isToken($0) || "()/:=?@,".utf8.contains($0) }) else { return nil }
+    return String(text)
+  }
+
+  /// RFC 9110, section 5.6.2.
+  static func isToken(_ byte: UInt8) -> Bool {
+    switch byte {
+    case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "a")...UInt8(ascii: "z"): true
+    default: "!#$%&'*+-.^_`|~".utf8.contains(byte)
+    }
+  }
+
+  static func trimmed(_ text: Substring) -> Substring {
+    var text = trimmedStart(text)
+    while text.last == " " || text.last == "\t" { text.removeLast() }
+    return text
+  }
+
+  private static func trimmedStart(_ text: Substring) -> Substring { text.drop { $0 == " " || $0 == "\t" } }
+}
+
+/// The boundary of a multipart body (RFC 2046, section 5.1.1): 1 to 70 of certain characters.
+public struct Boundary: Equatable, Sendable {
+  let bytes: [UInt8]
+
+  /// nil if this is not the Content-Type of a form with a boundary.
+  public init?(contentType: String) {
+    guard let type = ParameterizedValue(contentType), type.value == "multipart/form-data", let boundary = type.parameters["boundary"] else {
+      return nil
+    }
+    let bytes = Array(boundary.utf8)
+    guard (1...70).contains(bytes.count), bytes.last != UInt8(ascii: " "), bytes.allSatisfy(Self.isAllowed) else { return nil }
+    self.bytes = bytes
+  }
+
+  private static func isAllowed(_ byte: UInt8) -> Bool {
+    switch byte {
+    case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "a")...UInt8(ascii: "z"): true
+    default: "'()+_,-./:=? ".utf8.contains(byte)
+    }
+  }
+}

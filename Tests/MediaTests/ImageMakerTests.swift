@@ -1,0 +1,92 @@
+import EventLoop
+import Foundation
+import Media
+import TestSupport
+import Testing
+
+@Suite("making the files of an image")
+struct ImageMakerTests {
+  /// What has become of an image in a store of its own.
+  private struct Made {
+    let image: [UInt8]
+    let thumbnail: [UInt8]
+    let files: Int
+  }
+
+  private static func make(_ bytes: [UInt8]) async throws -> Made {
+    let facts = try ImageFacts(examining: bytes[...])
+    let folder = try TemporaryFolder()
+    try FileManager.default.createDirectory(atPath: "\(folder.path)/media/thumbnails", withIntermediateDirectories: true)
+    let store = MediaStore(home: folder.path)
+    let key = ImageKey(random: facts.format)
+    do {
+      let length = try await onLoop { try await ImageMaker(store: store).make(key, from: bytes[...], facts) }
+      let image = [UInt8](try Data(contentsOf: URL(filePath: "\(store.folder)/\(key)")))
+      let thumbnail = [UInt8](try Data(contentsOf: URL(filePath: "\(store.folder)/thumbnails/\(key)")))
+      #expect(length == image.count + thumbnail.count)
+      return Made(image: image, thumbnail: thumbnail, files: store.entries()?.count ?? 0)
+    } catch {
+      #expect(store.entries()?.count == 0, "a file was left behind")
+      throw error
+    }
+  }
+
+  @Test("an image keeps its kind and size, and its thumbnail has 400 pixels at most", arguments: Sample.endings)
+  func sizes(_ ending: String) async throws {
+    for (width, height, thumbnail) in [(600, 300, (400, 200)), (300, 600, (200, 400)), (40, 30, (40, 30))] {
+      let made = try await Self.make(try await Sample.image(ending, width: width, height: height))
+      let facts = try ImageFacts(examining: made.image[...])
+      let small = try ImageFacts(examining: made.thumbnail[...])
+      #expect(facts.format.ending == ending && (facts.width, facts.height) == (width, height))
+      #expect(small.format.ending == ending && (small.width, small.height) == thumbnail)
+      #expect(made.files == 2)
+    }
+  }
+
+  @Test("an animation stays one, and its thumbnail is its first frame", arguments: ["gif", "webp"])
+  func animations(_ ending: String) async throws {
+    let made = try await Self.make(try await Sample.image(ending, width: 500, height: 450, frames: 5))
+    let facts = try ImageFacts(examining: made.image[...])
+    #expect((facts.width, facts.height, facts.frames) == (500, 450, 5))
+    let small = try ImageFacts(examining: made.thumbnail[...])
+    #expect((small.width, small.height, small.frames) == (400, 360, 1))
+  }
+
+  @Test("what has the structure of an image and cannot be decoded leaves nothing", arguments: Sample.endings)
+  func undecodable(_ ending: String) async throws {
+    var image = try await Sample.image(ending, width: 300, height: 300)
+    // The middle of the coded pixels; for a JPEG with no byte that could be a marker.
+    for place in (image.count / 3)..<(image.count * 2 / 3) where image[place] != 0xff && image[place - 1] != 0xff { image[place] ^= 0x55 }
+    do {
+      _ = try ImageFacts(examining: image[...])
+    } catch {
+      return  // The structure tells already: a GIF is made of blocks all through.
+    }
+    do {
+      let made = try await Self.make(image)
+      // A decoder may see nothing wrong in other pixels, but then it is an image.
+      #expect(try ImageFacts(examining: made.image[...]).width == 300)
+    } catch {
+      #expect(error as? ImageError == .undecodable)
+    }
+  }
+
+  @Test("a bomb that its structure does not give away is stopped by the limits, and this process has not grown")
+  func bomb() async throws {
+    // A PNG whose pixels say to be of 8,000 by 5,000 and decompress to nothing like it: the decoder fails and not we.
+    var bomb = try await Sample.image("png", width: 100, height: 100)
+    bomb.replaceSubrange(16..<24, with: [0, 0, 0x1f, 0x40, 0, 0, 0x13, 0x88])
+    let before = try Self.residentKilobytes()
+    for _ in 0..<3 {
+      let error = await #expect(throws: ImageError.self) { try await Self.make(bomb) }
+      #expect(error == .undecodable)
+    }
+    #expect(try Self.residentKilobytes() < before + 20_000)
+  }
+
+  private static func residentKilobytes() throws -> Int {
+    let status = try String(contentsOf: URL(filePath: "/proc/self/status"), encoding: .utf8)
+    let line = try #require(status.split(separator: "\n").first { $0.hasPrefix("VmRSS:") })
+    return try #require(Int(line.split(whereSeparator: { !$0.isNumber }).joined()))
+  }
+}

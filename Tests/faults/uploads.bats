@@ -1,0 +1,103 @@
+#!/usr/bin/env bats
+# Workers that die, or lack the disk, in the middle of an upload.
+
+load ../smoke/support
+load ../smoke/stack
+
+setup_file() {
+  start_stack
+  member painter
+  cd "$BATS_FILE_TMPDIR" || return
+  # Some seconds of work for the decoder.
+  vips gaussnoise noise.v 5000 4000 --mean 128 --sigma 10
+  vips cast noise.v slow.jpg uchar
+  vips gaussnoise noise2.v 300 200 --mean 128 --sigma 10
+  vips cast noise2.v quick.jpg uchar
+}
+
+teardown_file() {
+  stop_stack
+}
+
+setup() {
+  cd "$BATS_FILE_TMPDIR" || return
+}
+
+files() { find "$CHATTY_HOME/media" -type f | wc -l; }
+pending() { sql 'SELECT count(*) FROM pending_media'; }
+is_there() { [[ $("$1") != 0 ]]; }
+is_gone() { [[ $("$1") == 0 ]]; }
+
+# decoders: the children of this stack's workers.
+decoders() {
+  local pid
+  for pid in $(workers chatty-posts); do pgrep --parent "$pid" || true; done
+}
+
+# upload FILE [CURL ARGUMENT…]: as the painter, and prints the status.
+upload() {
+  curl --silent --output "$BATS_TEST_TMPDIR/answer" --write-out '%{http_code}' --max-time 60 --header "Authorization: Bearer $(token_of painter)" \
+    --form title=x --form content=y --form "image=@$1" "${@:2}" "$CHATTY_TEST_URL/posts"
+}
+
+@test "a worker that is killed in the middle of an upload leaves files that are removed after an hour, and no post" {
+  local pid before
+  equal "$(files)" 0
+  before=$(workers chatty-posts)
+  upload slow.jpg >/dev/null 3>&- &
+  eventually 10 is_there files
+  # Whichever of the two pools they are of.
+  for pid in $before; do kill -9 "$pid"; done
+  wait
+  sleep 2
+  equal "$(sql 'SELECT count(*) FROM posts')" 0
+  equal "$(pending)" 1
+  [[ $(files) -gt 0 ]] || wrong 'no file is left: it was not killed in the middle'
+  # Younger than an hour they may be somebody's.
+  sv -w 30 restart "$CHATTY_HOME/service/worker" >/dev/null
+  sleep 2
+  equal "$(pending)" 1
+  sql "UPDATE pending_media SET created_at = now() - interval '61 minutes'"
+  eventually 15 is_gone files || wrong 'the files are still there'
+  equal "$(pending)" 0
+  equal "$(sql "SELECT max(media_bytes) FROM author_stats")" 0
+  equal "$(sql "SELECT count(*) FROM outbox WHERE kind = 'media'")" 0
+}
+
+@test "while images are decoded everybody else is served, and the decoders end with their work" {
+  local n
+  for n in 1 2 3 4; do upload slow.jpg >"$BATS_TEST_TMPDIR/code$n" 3>&- & done
+  eventually 10 is_there files
+  for n in {1..20}; do
+    [[ $(curl --silent --output /dev/null --write-out '%{http_code} %{time_total}' --max-time 5 "$CHATTY_TEST_URL/posts") =~ ^200\ 0 ]] || wrong 'a reader had to wait'
+  done
+  wait
+  equal "$(cat "$BATS_TEST_TMPDIR"/code?)" 200200200200
+  equal "$(decoders)" ''
+  equal "$(sql 'SELECT count(*) FROM posts WHERE image_key IS NOT NULL')" 4
+}
+
+@test "more uploads than there is room for are 503 with Retry-After at once, and those that were taken are done" {
+  local n
+  seq 60 | xargs -P 60 -I{} curl --silent --output "$BATS_TEST_TMPDIR/answer{}" --dump-header "$BATS_TEST_TMPDIR/headers{}" --write-out '%{http_code}\n' --max-time 120 \
+    --header "Authorization: Bearer $(token_of painter)" --form title=x --form content=y --form image=@slow.jpg "$CHATTY_TEST_URL/posts" >"$BATS_TEST_TMPDIR/codes"
+  printf '%s\n' "$(sort "$BATS_TEST_TMPDIR/codes" | uniq -c | xargs)" >&2
+  equal "$(grep -vE '^(200|503)$' "$BATS_TEST_TMPDIR/codes" || true)" '' 'an answer that nobody expects'
+  [[ $(grep -c 200 "$BATS_TEST_TMPDIR/codes") -ge 4 && $(grep -c 503 "$BATS_TEST_TMPDIR/codes") -ge 1 ]] || wrong 'all were taken, or none'
+  for n in {1..60}; do
+    if grep -q '^HTTP/1.1 503' "$BATS_TEST_TMPDIR/headers$n"; then grep -qi '^Retry-After:' "$BATS_TEST_TMPDIR/headers$n" || wrong 'no Retry-After'; fi
+  done
+  equal "$(pending)" 0
+  equal "$(decoders)" ''
+}
+
+@test "a store that cannot be written to is 503 and leaves nothing" {
+  local before
+  before=$(files)
+  mv "$CHATTY_HOME/media/thumbnails" "$CHATTY_HOME/media/elsewhere"
+  equal "$(upload quick.jpg)" 503
+  mv "$CHATTY_HOME/media/elsewhere" "$CHATTY_HOME/media/thumbnails"
+  equal "$(pending)" 0
+  equal "$(files)" "$before"
+  equal "$(upload quick.jpg)" 200
+}

@@ -33,52 +33,48 @@ struct OutboxCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Has rows of the outbox tried again at once, those that were given up too.")
 
-    @Argument(help: "The numbers of the rows, as `chatty outbox list` shows them.")
-    var ids: [Int64] = []
-
-    @Flag(help: "All that were given up.")
-    var dead = false
-
-    func validate() throws {
-      if ids.isEmpty != dead { throw ValidationError("Give the numbers of rows, or --dead.") }
-    }
+    @OptionGroup var rows: OutboxSelector
 
     func run() throws {
-      let (ids, dead) = (ids, dead)
-      try withDatabase { database in
-        let retried = try await OutboxItem.retry(ids, allDead: dead, on: database)
-        print("\(retried.count) to be tried again.")
-        let missing = ids.filter { !retried.contains($0) }
-        if !missing.isEmpty { throw Failure("Not in the outbox: \(missing.map(String.init).joined(separator: ", ")).") }
-      }
+      try rows.each(OutboxItem.retry, done: "to be tried again", missing: "Not in the outbox")
     }
   }
-}
 
-extension OutboxCommand {
   struct Drop: ParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Removes rows of the outbox that were given up: they are never sent.",
       discussion: "What still waits for its next attempt is left alone.")
 
-    @Argument(help: "The numbers of the rows, as `chatty outbox list --dead` shows them.")
-    var ids: [Int64] = []
-
-    @Flag(help: "All that were given up.")
-    var dead = false
-
-    func validate() throws {
-      if ids.isEmpty != dead { throw ValidationError("Give the numbers of rows, or --dead.") }
-    }
+    @OptionGroup var rows: OutboxSelector
 
     func run() throws {
-      let (ids, dead) = (ids, dead)
-      try withDatabase { database in
-        let dropped = try await OutboxItem.drop(ids, allDead: dead, on: database)
-        print("\(dropped.count) removed.")
-        let missing = ids.filter { !dropped.contains($0) }
-        if !missing.isEmpty { throw Failure("Not given up: \(missing.map(String.init).joined(separator: ", ")).") }
-      }
+      try rows.each(OutboxItem.drop, done: "removed", missing: "Not given up")
+    }
+  }
+}
+
+/// Which rows of the outbox a command is about.
+struct OutboxSelector: ParsableArguments {
+  @Argument(help: "The numbers of the rows, as `chatty outbox list` shows them.")
+  var ids: [Int64] = []
+
+  @Flag(help: "All that were given up.")
+  var dead = false
+
+  func validate() throws {
+    if ids.isEmpty != dead { throw ValidationError("Give the numbers of rows, or --dead.") }
+  }
+
+  /// - Parameter action: gets the numbers, and whether all that were given up are meant; gives those that it was done to.
+  func each(
+    _ action: @escaping @Worker @Sendable ([Int64], Bool, PostgresClient) async throws -> [Int64], done: String, missing: String
+  ) throws {
+    let (ids, dead) = (ids, dead)
+    try withDatabase { database in
+      let found = try await action(ids, dead, database)
+      print("\(found.count) \(done).")
+      let others = ids.filter { !found.contains($0) }
+      if !others.isEmpty { throw Failure("\(missing): \(others.map(String.init).joined(separator: ", ")).") }
     }
   }
 }

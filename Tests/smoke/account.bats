@@ -322,7 +322,6 @@ no_mail_to() {
   local theirs other
   new_post leaving
   theirs=$NEW_POST
-  sql "UPDATE posts SET image_key = 'key-of-$theirs', image_filename = 'a.png' WHERE id = $theirs"
   new_post friend
   other=$NEW_POST
   new_comment leaving "$other"
@@ -354,9 +353,6 @@ no_mail_to() {
     + (SELECT count(*) FROM reports WHERE user_id = u) + (SELECT count(*) FROM author_stats WHERE user_id = u)
     + (SELECT count(*) FROM post_stats WHERE post_id = $theirs)
     FROM (SELECT $(id_of leaving) AS u) them")" 0
-  # Its image is left to the worker.
-  equal "$(sql "SELECT count(*) FROM outbox WHERE kind = 'media' AND payload->>'image_key' = 'key-of-$theirs'")" 1
-  sql "DELETE FROM outbox WHERE kind = 'media' AND payload->>'image_key' = 'key-of-$theirs'"
   # The names are free again.
   register leaving
 }

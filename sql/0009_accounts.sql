@@ -66,7 +66,7 @@ GRANT EXECUTE ON FUNCTION throttle, unthrottle TO chatty_auth;
 
 -- The worker sweeps out what has been over for long; it sees when, and nothing else.
 GRANT SELECT (id, ended_at, expires_at), DELETE ON sessions TO chatty_worker;
-GRANT SELECT (token_hash, expires_at, used_at), DELETE ON email_tokens TO chatty_worker;
+GRANT SELECT (user_id, created_at, expires_at, used_at), DELETE ON email_tokens TO chatty_worker;
 GRANT SELECT (kind, subject, resets_at), DELETE ON throttles TO chatty_worker;
 
 GRANT UPDATE (hashed_password) ON users TO chatty_operator;

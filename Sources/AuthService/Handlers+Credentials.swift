@@ -41,8 +41,8 @@ extension AuthService {
     let password = input.newPassword("password")
     try input.validate()
     // Asked first, so that guessing costs no hash.
-    guard try await Queries.isGoodForReset(token, on: context.database),
-      try await Queries.reset(token, to: try hash(password, context), on: context.database)
+    guard let user = try await Queries.owner(ofReset: token, on: context.database),
+      try await Queries.reset(token, of: user, to: try hash(password, context), on: context.database)
     else { throw .badRequest("Invalid or expired reset token") }
     return .json(Message("Password changed"))
   }
@@ -54,6 +54,7 @@ extension AuthService {
     guard let account = attempt.account,
       PasswordHasher(cost: context.settings.passwordCost).verify(password, against: account.hashedPassword)
     else { throw .badRequest("Invalid credentials") }
+    try await Queries.forgive(context.caller, on: context.database)
     return account
   }
 }

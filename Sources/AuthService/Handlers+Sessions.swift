@@ -20,8 +20,10 @@ extension AuthService {
     let hasher = PasswordHasher(cost: context.settings.passwordCost)
     let isRight = hasher.verify(password, against: attempt.account?.hashedPassword)
     guard let account = attempt.account, isRight else { throw .badRequest("Invalid credentials") }
-    guard account.isVerified else { throw .badRequest("Account not verified") }
-    guard !account.isBlocked else { throw .badRequest("Account blocked") }
+    guard account.isVerified, !account.isBlocked else {
+      try await Queries.forgive(login, on: context.database)
+      throw .badRequest(account.isVerified ? "Account blocked" : "Account not verified")
+    }
 
     let refresh = RefreshToken()
     let upgrade = hasher.isOutdated(account.hashedPassword) ? upgraded(password, context) : nil

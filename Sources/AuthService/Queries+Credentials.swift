@@ -21,36 +21,50 @@ extension AuthService.Queries {
   ) async throws(APIError) -> Int64? {
     let hasNewPassword = hashedPassword != nil
     let wait: Query = if let email { allowance.wait(to: "\(email)") } else { "SELECT 0::bigint AS wait" }
-    return try await database.writeOne(
-      """
-      WITH caller AS (\(caller.session)), allowance AS MATERIALIZED (\(wait)), account AS (
-        UPDATE users u SET hashed_password = coalesce(\(hashedPassword), u.hashed_password) FROM caller, allowance
-        WHERE u.id = caller.user_id AND u.hashed_password = \(account.hashedPassword) AND allowance.wait = 0
-        RETURNING u.id, u.username, u.email
-      ), ended AS (
-        UPDATE sessions s SET ended_at = now() FROM account
-        WHERE \(hasNewPassword) AND s.user_id = account.id AND s.id <> \(caller.sessionID) AND s.ended_at IS NULL
-      ), spent AS (
-        DELETE FROM email_tokens t USING account WHERE t.user_id = account.id AND t.used_at IS NULL
-          AND (\(hasNewPassword) AND t.purpose IN ('reset', 'change_email') OR \(email) IS NOT NULL AND t.purpose = 'change_email')
-      ), link AS (
-        INSERT INTO email_tokens (token_hash, user_id, purpose, email, expires_at)
-        SELECT \(link.hash), id, 'change_email', \(email), now() + interval '2 days' FROM account WHERE \(email) IS NOT NULL
-      ), mails AS (
-        INSERT INTO outbox (kind, payload)
-        SELECT 'mail', jsonb_build_object(
-          'template', 'change_email', 'to', \(email), 'username', username, 'user_id', id, 'token', \(link.text))
-        FROM account WHERE \(email) IS NOT NULL
-        UNION ALL
-        SELECT 'mail', jsonb_build_object('template', 'email_changing', 'to', email, 'username', username, 'user_id', id)
-        FROM account WHERE \(email) IS NOT NULL
-        UNION ALL
-        SELECT 'mail', jsonb_build_object('template', 'password_changed', 'to', email, 'username', username, 'user_id', id)
-        FROM account WHERE \(hasNewPassword)
-      )
-      SELECT allowance.wait, unthrottle('login', caller.username) FROM allowance, caller
-      WHERE allowance.wait > 0 OR EXISTS (SELECT FROM account)
-      """, as: Int64.self)
+    return try await locking(caller.userID, on: database) { database throws(APIError) in
+      try await database.writeOne(
+        """
+        WITH caller AS (\(caller.session)), allowance AS MATERIALIZED (\(wait)), account AS (
+          UPDATE users u SET hashed_password = coalesce(\(hashedPassword), u.hashed_password) FROM caller, allowance
+          WHERE u.id = caller.user_id AND u.hashed_password = \(account.hashedPassword) AND allowance.wait = 0
+          RETURNING u.id, u.username, u.email
+        ), ended AS (
+          UPDATE sessions s SET ended_at = now() FROM account
+          WHERE \(hasNewPassword) AND s.user_id = account.id AND s.id <> \(caller.sessionID) AND s.ended_at IS NULL
+        ), spent AS (
+          DELETE FROM email_tokens t USING account WHERE t.user_id = account.id AND t.used_at IS NULL
+            AND (\(hasNewPassword) AND t.purpose IN ('reset', 'change_email') OR \(email) IS NOT NULL AND t.purpose = 'change_email')
+        ), link AS (
+          INSERT INTO email_tokens (token_hash, user_id, purpose, email, expires_at)
+          SELECT \(link.hash), id, 'change_email', \(email), now() + interval '2 days' FROM account WHERE \(email) IS NOT NULL
+        ), mails AS (
+          INSERT INTO outbox (kind, payload)
+          SELECT 'mail', jsonb_build_object(
+            'template', 'change_email', 'to', \(email), 'username', username, 'user_id', id, 'token', \(link.text))
+          FROM account WHERE \(email) IS NOT NULL
+          UNION ALL
+          SELECT 'mail', jsonb_build_object('template', 'email_changing', 'to', email, 'username', username, 'user_id', id)
+          FROM account WHERE \(email) IS NOT NULL
+          UNION ALL
+          SELECT 'mail', jsonb_build_object('template', 'password_changed', 'to', email, 'username', username, 'user_id', id)
+          FROM account WHERE \(hasNewPassword)
+        )
+        SELECT allowance.wait FROM allowance, caller WHERE allowance.wait > 0 OR EXISTS (SELECT FROM account)
+        """, as: Int64.self)
+    }
+  }
+
+  /// Runs `change` as a transaction that has the account to itself: logins, requests for links and other changes that are under way are
+  /// waited for, and what they have added is there for the statements of `change`, which begin afterwards. (A single statement would
+  /// wait too, but see only what was there when it began: a session that began while it waited would outlive a reset.) It also makes
+  /// everybody lock the account first, and sessions and links after it.
+  static func locking<Value: Sendable>(
+    _ user: Int64, on database: Database, _ change: @Worker (Database) async throws(APIError) -> Value
+  ) async throws(APIError) -> Value {
+    try await database.transaction { database throws(APIError) in
+      try await database.writeOne("SELECT id FROM users WHERE id = \(user) FOR UPDATE", as: Int64.self)
+      return try await change(database)
+    }
   }
 
   /// Deletes the account and everything of theirs: by foreign keys what they wrote, liked and followed, by triggers what was counted,
@@ -76,46 +90,49 @@ extension AuthService.Queries {
     try await database.writeOne(
       """
       WITH caller AS MATERIALIZED (
-        SELECT caller.user_id, caller.username, pg_advisory_xact_lock(\(accountDeletion)) FROM (\(caller.session)) caller
+        SELECT caller.user_id, pg_advisory_xact_lock(\(accountDeletion)) FROM (\(caller.session)) caller
       )
       DELETE FROM users u USING caller WHERE u.id = caller.user_id AND u.hashed_password = \(account.hashedPassword)
-      RETURNING u.id, unthrottle('login', caller.username)
+      RETURNING u.id
       """, as: Int64.self) != nil
   }
 
   /// The number of the advisory lock: "deletion" in ASCII.
   private static let accountDeletion: Int64 = 0x6465_6c65_7469_6f6e
 
-  /// Whether a link that was mailed for a forgotten password can still be used.
-  static func isGoodForReset(_ token: SecretToken, on database: Database) async throws(APIError) -> Bool {
-    try await database.readOne(
-      "SELECT true FROM email_tokens t WHERE \(isGood(token))", as: Bool.self) != nil
+  /// Whose password a link that was mailed for a forgotten one can set; nil if it is not good any longer.
+  static func owner(ofReset token: SecretToken, on database: Database) async throws(APIError) -> Int64? {
+    try await database.readOne("SELECT t.user_id FROM email_tokens t WHERE \(isGood(token))", as: Int64.self)
   }
 
   /// Sets a new password by such a link. It ends every session and whatever other links are under way, opens the account to logins
   /// again, and confirms its address, since that is where the link was read.
   ///
   /// False, and nothing has changed, if the link is not good any longer.
-  static func reset(_ token: SecretToken, to hashedPassword: String, on database: Database) async throws(APIError) -> Bool {
-    try await database.writeOne(
-      """
-      WITH link AS (
-        UPDATE email_tokens t SET used_at = now() WHERE \(isGood(token)) RETURNING user_id
-      ), account AS (
-        UPDATE users u SET hashed_password = \(hashedPassword), verified_at = coalesce(u.verified_at, now())
-        FROM link WHERE u.id = link.user_id
-        RETURNING u.id, u.username, u.email
-      ), ended AS (
-        UPDATE sessions s SET ended_at = now() FROM account WHERE s.user_id = account.id AND s.ended_at IS NULL
-      ), spent AS (
-        DELETE FROM email_tokens t USING account
-        WHERE t.user_id = account.id AND t.used_at IS NULL AND t.purpose IN ('reset', 'change_email') AND t.token_hash <> \(token.hash)
-      ), notice AS (
-        INSERT INTO outbox (kind, payload)
-        SELECT 'mail', jsonb_build_object('template', 'password_changed', 'to', email, 'username', username, 'user_id', id) FROM account
-      )
-      SELECT id, unthrottle('login', username), unthrottle('login', email) FROM account
-      """, as: Int64.self) != nil
+  static func reset(
+    _ token: SecretToken, of user: Int64, to hashedPassword: String, on database: Database
+  ) async throws(APIError) -> Bool {
+    try await locking(user, on: database) { database throws(APIError) in
+      try await database.writeOne(
+        """
+        WITH link AS (
+          UPDATE email_tokens t SET used_at = now() WHERE \(isGood(token)) RETURNING user_id
+        ), account AS (
+          UPDATE users u SET hashed_password = \(hashedPassword), verified_at = coalesce(u.verified_at, now())
+          FROM link WHERE u.id = link.user_id
+          RETURNING u.id, u.username, u.email
+        ), ended AS (
+          UPDATE sessions s SET ended_at = now() FROM account WHERE s.user_id = account.id AND s.ended_at IS NULL
+        ), spent AS (
+          DELETE FROM email_tokens t USING account
+          WHERE t.user_id = account.id AND t.used_at IS NULL AND t.purpose IN ('reset', 'change_email') AND t.token_hash <> \(token.hash)
+        ), notice AS (
+          INSERT INTO outbox (kind, payload)
+          SELECT 'mail', jsonb_build_object('template', 'password_changed', 'to', email, 'username', username, 'user_id', id) FROM account
+        )
+        SELECT id, unthrottle('login', username), unthrottle('login', email) FROM account
+        """, as: Int64.self) != nil
+    }
   }
 
   private static func isGood(_ token: SecretToken) -> Query {

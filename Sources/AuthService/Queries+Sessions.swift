@@ -41,6 +41,15 @@ extension AuthService.Queries {
       """, as: Attempt.self)
   }
 
+  /// Takes back what was counted of an attempt with the right password.
+  static func forgive(_ login: String, on database: Database) async throws(APIError) {
+    try await database.writeOne("SELECT unthrottle('login', \(login))", as: Bool.self)
+  }
+
+  static func forgive(_ caller: Caller, on database: Database) async throws(APIError) {
+    try await database.writeOne("SELECT unthrottle('login', username) FROM users WHERE id = \(caller.userID)", as: Bool.self)
+  }
+
   private static func countedAttempt(_ name: Query, _ settings: Settings) -> Query {
     "throttle('login', \(name), \(settings.loginFailures), \(settings.loginLock / .seconds(1)) * interval '1 second')"
   }
@@ -50,6 +59,9 @@ extension AuthService.Queries {
   /// - Parameters:
   ///   - login: the name that was typed, whose failures are forgotten.
   ///   - upgrade: a new hash of the same password; nil: the present one stays.
+  /// The account is locked: whoever changes or deletes it meanwhile is waited for, and then found out; whoever wants to do so next
+  /// waits, and then finds the session.
+  ///
   /// - Returns: its id; nil if the account was blocked or its password changed since the credentials were read.
   static func beginSession(
     of account: Credentials, loggingInAs login: String, refresh: RefreshToken, upgrade: String?, _ device: Device, on database: Database
@@ -59,7 +71,7 @@ extension AuthService.Queries {
       if let upgrade {
         "UPDATE users SET hashed_password = \(upgrade) WHERE \(isTheSame) RETURNING id"
       } else {
-        "SELECT id FROM users WHERE \(isTheSame)"
+        "SELECT id FROM users WHERE \(isTheSame) FOR SHARE"
       }
     return try await database.writeOne(
       """

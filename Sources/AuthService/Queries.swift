@@ -85,23 +85,25 @@ extension AuthService {
     ///
     /// - Throws: what `violates("users_email_key")` if the new address has become another account's.
     static func verify(userID: Int64, link: SecretToken, on database: Database) async throws(APIError) -> Verification? {
-      try await database.writeOne(
-        """
-        WITH link AS (
-          UPDATE email_tokens SET used_at = coalesce(used_at, now())
-          WHERE token_hash = \(link.hash) AND user_id = \(userID) AND purpose IN ('verify', 'change_email')
-            AND (used_at IS NOT NULL OR expires_at > now())
-          RETURNING user_id, email, used_at = now() AS is_first
-        ), account AS (
-          UPDATE users u SET verified_at = coalesce(u.verified_at, now()), email = coalesce(link.email, u.email)
-          FROM link WHERE u.id = link.user_id AND link.is_first
-          RETURNING u.id, link.email IS NOT NULL AS has_moved
-        ), spent AS (
-          DELETE FROM email_tokens t USING account
-          WHERE account.has_moved AND t.user_id = account.id AND t.used_at IS NULL AND t.token_hash <> \(link.hash)
-        )
-        SELECT EXISTS (SELECT FROM users WHERE id = \(userID)), EXISTS (SELECT FROM link)
-        """, as: Verification.self)
+      try await locking(userID, on: database) { database throws(APIError) in
+        try await database.writeOne(
+          """
+          WITH link AS (
+            UPDATE email_tokens SET used_at = coalesce(used_at, now())
+            WHERE token_hash = \(link.hash) AND user_id = \(userID) AND purpose IN ('verify', 'change_email')
+              AND (used_at IS NOT NULL OR expires_at > now())
+            RETURNING user_id, email, used_at = now() AS is_first
+          ), account AS (
+            UPDATE users u SET verified_at = coalesce(u.verified_at, now()), email = coalesce(link.email, u.email)
+            FROM link WHERE u.id = link.user_id AND link.is_first
+            RETURNING u.id, link.email IS NOT NULL AS has_moved
+          ), spent AS (
+            DELETE FROM email_tokens t USING account
+            WHERE account.has_moved AND t.user_id = account.id AND t.used_at IS NULL AND t.token_hash <> \(link.hash)
+          )
+          SELECT EXISTS (SELECT FROM users WHERE id = \(userID)), EXISTS (SELECT FROM link)
+          """, as: Verification.self)
+      }
     }
 
     /// Queues a mail with a new link if there is an account that it is for. Earlier links stay good.
@@ -120,6 +122,7 @@ extension AuthService {
         WITH allowance AS MATERIALIZED (\(allowance.wait(to: "\(email)"))), account AS (
           SELECT u.id, u.username, u.email FROM allowance JOIN users u ON lower(u.email) = lower(\(email))
           WHERE allowance.wait = 0 AND u.blocked_at IS NULL AND \(isMeant)
+          FOR SHARE OF u
         ), link AS (
           INSERT INTO email_tokens (token_hash, user_id, purpose, expires_at)
           SELECT \(link.hash), id, \(name), now() + \(life) FROM account

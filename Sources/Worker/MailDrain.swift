@@ -94,7 +94,7 @@ final class MailDrain: Job {
       date: claim.createdAt.unixSeconds, text: letter.text(publicURL: publicURL))
     let lease = Lease(every: Self.renewal) { [database, logger] in
       do throws(PostgresError) {
-        try await Queries.renew(claim.id, on: database)
+        try await Queries.renew(claim, on: database)
       } catch {
         logger.warning("a claim is not renewed", metadata: ["outbox_id": "\(claim.id)", "reason": "\(error)"])
       }

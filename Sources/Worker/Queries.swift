@@ -43,8 +43,10 @@ enum Queries {
       """, as: Claim.self)
   }
 
-  static func renew(_ id: Int64, on database: PostgresClient) async throws(PostgresError) {
-    try await database.execute("UPDATE outbox SET next_attempt_at = now() + interval '2 minutes' WHERE id = \(id)")
+  /// Unless somebody else has claimed it since.
+  static func renew(_ claim: Claim, on database: PostgresClient) async throws(PostgresError) {
+    try await database.execute(
+      "UPDATE outbox SET next_attempt_at = now() + interval '2 minutes' WHERE id = \(claim.id) AND attempts = \(claim.attempts)")
   }
 
   static func delivered(_ id: Int64, on database: PostgresClient) async throws(PostgresError) {
@@ -68,7 +70,7 @@ enum Queries {
         last_error = \(error.description),
         next_attempt_at = now() + least(\(longest), interval '10 seconds' * 2 ^ least(attempts - 1, 10)),
         dead_at = CASE WHEN \(isFinal) OR created_at < now() - interval '1 day' THEN now() END
-      WHERE id = \(claim.id)
+      WHERE id = \(claim.id) AND attempts = \(claim.attempts)
       RETURNING dead_at IS NOT NULL
       """, as: Bool.self) ?? false
   }

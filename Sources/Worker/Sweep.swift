@@ -22,7 +22,7 @@ struct Sweep: Job {
     await remove("sessions", by: "id", where: "least(ended_at, expires_at) < now() - interval '30 days'", until: isStopping)
     // A used link is kept for good: to open it again says that the account is verified.
     await remove(
-      "email_tokens", by: "token_hash", where: "used_at IS NULL AND expires_at < now() - interval '30 days'", until: isStopping)
+      "email_tokens", by: "user_id, created_at", where: "used_at IS NULL AND expires_at < now() - interval '30 days'", until: isStopping)
   }
 
   /// What fails is tried again the next time.

@@ -67,7 +67,7 @@ queue() {
 # hurry: what waits for another attempt is due now, but for what somebody has claimed just before, or claims meanwhile.
 hurry() {
   sql "UPDATE outbox SET next_attempt_at = now() WHERE dead_at IS NULL AND last_error IS NOT NULL
-    AND NOT next_attempt_at BETWEEN now() + interval '90 seconds' AND now() + interval '3 minutes'; SELECT pg_notify('outbox', '')" >/dev/null
+    AND NOT next_attempt_at BETWEEN now() + interval '100 seconds' AND now() + interval '130 seconds'; SELECT pg_notify('outbox', '')" >/dev/null
 }
 
 # bury: what a dead worker has claimed is due now.

@@ -2,6 +2,7 @@
 # What owners do with their account: confirm it again, recover it, change it, delete it. And how others find it.
 
 load support
+load stack
 
 setup_file() {
   member ada
@@ -147,6 +148,79 @@ no_mail_to() {
       --data-binary "{\"token\": \"$token\", \"password\": \"password number $n\"}" "$CHATTY_TEST_URL/auth/password/reset" &
   done; wait)
   equal "$(sort <<<"$codes" | uniq -c | xargs)" '1 200 7 400'
+}
+
+# hold NAME: keeps the account's row locked, as a block does, until release.
+hold() {
+  coproc HOLDER { psql --no-psqlrc --quiet --tuples-only --no-align "$CHATTY_TEST_DATABASE_URL" 2>&1 3>&-; }
+  printf 'BEGIN;\nSELECT id FROM users WHERE id = %s FOR NO KEY UPDATE;\n' "$(id_of "$1")" >&"${HOLDER[1]}"
+  read -r <&"${HOLDER[0]}"
+}
+
+release() {
+  local pid=$HOLDER_PID
+  printf 'ROLLBACK;\n\\q\n' >&"${HOLDER[1]}"
+  wait "$pid"
+}
+
+# send BODY PATH: a request in the background; its status comes from standard output.
+send() {
+  curl --silent --output /dev/null --write-out '%{http_code}\n' --max-time 20 --header 'Content-Type: application/json' --data-binary "$1" \
+    "$CHATTY_TEST_URL$2" 3>&-
+}
+
+# waits_for_lock COUNT: so many statements wait for somebody.
+waits_for_lock() { [[ $(sql "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND usename = 'chatty_auth'") == "$1" ]]; }
+
+@test "a login with the old password while a reset waits does not outlive it" {
+  member raced
+  local token
+  ask_for_reset "$(email_of raced)"
+  token=$(forgotten raced)
+  hold raced
+  send "{\"token\": \"$token\", \"password\": \"a better password\"}" /auth/password/reset >"$BATS_TEST_TMPDIR/reset" &
+  local reset=$!
+  eventually 5 waits_for_lock 1
+  send "$(credentials raced)" /auth/login >"$BATS_TEST_TMPDIR/login" &
+  local login=$!
+  eventually 5 waits_for_lock 2
+  release
+  wait "$reset" "$login"
+  equal "$(<"$BATS_TEST_TMPDIR/reset")" 200
+  equal "$(sql "SELECT count(*) FROM sessions WHERE user_id = $(id_of raced) AND ended_at IS NULL")" 0
+  log_in raced 'a better password'
+}
+
+@test "a login while the account is being deleted gets nothing" {
+  member vanishing
+  coproc HOLDER { psql --no-psqlrc --quiet --tuples-only --no-align "$CHATTY_TEST_DATABASE_URL" 2>&1 3>&-; }
+  printf 'BEGIN;\nDELETE FROM users WHERE id = %s RETURNING id;\n' "$(id_of vanishing)" >&"${HOLDER[1]}"
+  read -r <&"${HOLDER[0]}"
+  send "$(credentials vanishing)" /auth/login >"$BATS_TEST_TMPDIR/login" &
+  local login=$!
+  send "$(jq -cn --arg email "$(email_of vanishing)" '{email: $email}')" /auth/password/forgot >"$BATS_TEST_TMPDIR/forgot" &
+  local forgot=$!
+  eventually 5 waits_for_lock 2
+  local pid=$HOLDER_PID
+  printf 'COMMIT;\n\\q\n' >&"${HOLDER[1]}"
+  wait "$pid" "$login" "$forgot"
+  equal "$(<"$BATS_TEST_TMPDIR/login")" 400
+  equal "$(<"$BATS_TEST_TMPDIR/forgot")" 200
+}
+
+@test "two different links for one account at the same moment: one sets the password, and neither fails otherwise" {
+  member two_links
+  local first second
+  ask_for_reset "$(email_of two_links)"
+  first=$(forgotten two_links)
+  ask_for_reset "$(email_of two_links)"
+  second=$(forgotten two_links "$first")
+  {
+    send "{\"token\": \"$first\", \"password\": \"a better password\"}" /auth/password/reset &
+    send "{\"token\": \"$second\", \"password\": \"a better password\"}" /auth/password/reset &
+    wait
+  } >"$BATS_TEST_TMPDIR/codes"
+  equal "$(sort "$BATS_TEST_TMPDIR/codes" | xargs)" '200 400'
 }
 
 @test "a reset confirms the address, and one kind of link does not do for another" {

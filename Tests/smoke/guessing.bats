@@ -58,6 +58,21 @@ forget_mails() {
   log_in ada
 }
 
+@test "the right password is no failure, whatever the account's state, and whatever else is wrong with a change" {
+  register unconfirmed
+  local n
+  for n in 1 2 3 4 5 6; do
+    post /auth/login "$(credentials unconfirmed)"
+    expect_error 400 'Account not verified'
+  done
+  log_in ada
+  for n in 1 2 3 4 5 6; do
+    as ada patch /auth/me "{\"current_password\": \"$PASSWORD\", \"email\": \"$(email_of unconfirmed)\"}"
+    expect_error 400 'Email already registered'
+  done
+  log_in ada
+}
+
 @test "names are locked whatever their case, whether there is such an account or not" {
   local body
   for body in "$(credentials ada wrong)" "$(credentials nobody wrong)"; do

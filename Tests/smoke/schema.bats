@@ -135,11 +135,11 @@ counters_are_right() {
         AND (has_any_column_privilege(rolname, c.oid, 'INSERT, UPDATE') OR has_table_privilege(rolname, c.oid, 'DELETE'))
       GROUP BY rolname ORDER BY rolname" | tr -d '|')" \
 'admin:moderation_actions insert
-auth:email_tokens insert update, outbox insert, sessions insert update, users insert update
+auth:email_tokens insert update delete, outbox insert, sessions insert update, throttles insert update delete, users insert update delete
 feed:idempotency_keys insert update, subscriptions insert delete
-operator:author_stats insert update, moderation_actions insert, outbox update, post_stats insert update, users insert update
+operator:author_stats insert update, moderation_actions insert, outbox update delete, post_stats insert update, sessions update, throttles delete, users insert update
 posts:author_stats update, comments insert delete, idempotency_keys insert update, likes insert delete, pending_media insert delete, post_stats update, posts insert update delete, reports insert
-worker:idempotency_keys delete, outbox insert update delete, pending_media delete'
+worker:email_tokens delete, idempotency_keys delete, outbox insert update delete, pending_media delete, sessions delete, throttles delete'
 }
 
 @test "nobody gives themselves an id, a role, a state, another author or a time" {

@@ -50,6 +50,8 @@ load support
   expect 200 '{"message": "Post liked"}'
   as bob post "/posts/$second/likes"
   expect 200 '{"message": "Post liked"}'
+  # The worker would see to it within a minute.
+  "$BATS_TEST_DIRNAME/../../deploy/chatty" recommendations build --wait
   as ada get /recommendations
   expect 200 '.message == "Recommended posts"' \
     ".posts[0] | .id == $second and .reason == \"similar_users\" and (.score * .score * 2 - 1 | fabs < 0.0001) and .liked_by_me == false"

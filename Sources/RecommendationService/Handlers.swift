@@ -16,9 +16,7 @@ extension RecommendationService {
       recommendations = try await Queries.recommendations(
         for: context.caller, limit: limit, neighbours: context.settings.recommendationNeighbours,
         damping: context.settings.recommendationDamping, on: context.database)
-      if recommendations.isEmpty {
-        guard try await Queries.liked(by: context.caller, on: context.database) != nil else { throw .unauthorized }
-      }
+      if recommendations.isEmpty { try await context.requireSession() }
     }
     if recommendations.isEmpty { return .json(RecommendationReply(message: "No recommendations available", posts: [])) }
     return .json(RecommendationReply(message: "Recommended posts", posts: recommendations))

@@ -118,7 +118,10 @@ def callers(stack, whom, count):
 
 
 def report(times, failures):
-    times = sorted(times) or [float("nan")]
+    if not times:
+        print("- - -", 0, failures)
+        return
+    times = sorted(times)
     at = [times[len(times) // 2], times[len(times) * 99 // 100], times[-1]]
     print(*[f"{value * 1000:.2f}" for value in at], len(times), failures)
 
@@ -131,9 +134,9 @@ def ask(whom, count, seconds):
     # The first requests go over to a new index, and prepare statements: on every worker of the pool.
     until = time.monotonic() + min(3, seconds / 10)
     while time.monotonic() < until:
-        for user in users[:20]:
-            stack.get(connection, "/recommendations", tokens[user])
-            stack.get(stack.connection(), "/recommendations", tokens[user])
+        user = users[int(time.monotonic() * 1e6) % min(20, len(users))]
+        stack.get(connection, "/recommendations", tokens[user])
+        stack.get(stack.connection(), "/recommendations", tokens[user])
     times, failures, until = [], 0, time.monotonic() + seconds
     for user in users:
         if time.monotonic() > until:

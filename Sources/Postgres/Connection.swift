@@ -25,19 +25,11 @@ final class Connection: TurnEnder {
   private var handle: Handle?
   /// The socket that the loop watches. libpq closes it by itself when the server hangs up, and does not know it any more then.
   private var watched: Int32?
-  private var prepared: Set<StatementName> = []
-  private var scratch = Scratch()
+  private var sender: StatementSender
 
   /// Waiting for the connection to be made.
   private var waiting: [Statement] = []
-  /// Sent, in the order in which the results will come.
-  private var inFlight = FIFO<Statement>()
-  /// Since when the first in flight is the one that the server works at.
-  private var firstSince = Instant.now
-  /// Of those in flight, how many have all their results, and wait for the sync.
-  private var answered = 0
-  /// Of those in flight, how many are not followed by a sync yet.
-  private var unsynced = 0
+  private var pipeline = Pipeline()
   /// Statements that share a sync: so many wait for the slowest among them.
   private static let sharedLimit = 8
 
@@ -59,10 +51,11 @@ final class Connection: TurnEnder {
   init(settings: ConnectionSettings, events: ConnectionEvents) {
     self.settings = settings
     self.events = events
+    sender = StatementSender(prepares: settings.preparesStatements)
   }
 
   /// Statements that have no result yet.
-  var load: Int { inFlight.count + waiting.count }
+  var load: Int { pipeline.count + waiting.count }
   private var errorMessage: String { handle?.errorMessage ?? "closed" }
   var isOpen: Bool { if case .ready = state { true } else { false } }
   /// A statement would be refused: the last attempt to connect has just failed.
@@ -87,36 +80,13 @@ final class Connection: TurnEnder {
   }
 
   private func send(_ statement: Statement) {
-    if statement.isAlone, unsynced > 0 { sync() }
+    if statement.isAlone { sync() }
     // The sync may have found the connection broken.
     guard isOpen, let connection = handle?.pointer else { return submit(statement) }
-    statement.reset()
-    statement.name = nil
-    let sent: Bool
-    // One that was prepared in vain is not sent by a name again: that may be as wrong as the first.
-    if settings.preparesStatements, !statement.wasRetried {
-      let name = StatementName.of(statement.query)
-      statement.name = name
-      if prepared.insert(name).inserted {
-        statement.preparing = true
-        guard prepare(statement.query, as: name, on: connection) else { return sendFailed(statement) }
-      }
-      sent = scratch.with(statement.query.parameters) { values, lengths, formats in
-        PQsendQueryPrepared(connection, name.text, Int32(values.count), values.baseAddress, lengths.baseAddress, formats.baseAddress, 1)
-      }
-    } else {
-      let types = statement.query.parameters.map(\.type.rawValue)
-      sent = scratch.with(statement.query.parameters) { values, lengths, formats in
-        let sql = statement.query.sql
-        return PQsendQueryParams(
-          connection, sql, Int32(values.count), types, values.baseAddress, lengths.baseAddress, formats.baseAddress, 1)
-      }
-    }
-    guard sent else { return sendFailed(statement) }
-    if inFlight.isEmpty { firstSince = .now }
-    inFlight.append(statement)
-    unsynced += 1
-    if statement.isAlone || unsynced == Self.sharedLimit { sync() }
+    let isQueued = sender.send(statement, on: connection)
+    pipeline.append(statement)
+    guard isQueued else { return lost(PostgresError(.connectionLost, errorMessage)) }
+    if statement.isAlone || pipeline.unsynced == Self.sharedLimit { sync() }
     armWatchdog()
     if !turnEndRequested {
       turnEndRequested = true
@@ -124,29 +94,17 @@ final class Connection: TurnEnder {
     }
   }
 
-  private func prepare(_ query: Query, as name: StatementName, on connection: OpaquePointer) -> Bool {
-    let types = query.parameters.map(\.type.rawValue)
-    return PQsendPrepare(connection, name.text, query.sql, Int32(types.count), types) == 1
-  }
-
-  /// Ends the transaction of the statements sent since the last sync.
+  /// Ends the transaction of the statements sent since the last sync, if there are any.
   private func sync() {
-    guard let connection = handle?.pointer, !inFlight.isEmpty else { return }
-    unsynced = 0
-    inFlight[inFlight.count - 1].endsTransaction = true
+    guard pipeline.unsynced > 0, let connection = handle?.pointer else { return }
+    pipeline.sync()
     if chatty_pipeline_sync(connection) != 1 { lost(PostgresError(.connectionLost, errorMessage)) }
-  }
-
-  /// libpq takes no statement only when the connection is broken or memory is short.
-  private func sendFailed(_ statement: Statement) {
-    inFlight.append(statement)
-    lost(PostgresError(.connectionLost, errorMessage))
   }
 
   func endTurn() {
     turnEndRequested = false
     guard isOpen else { return }
-    if unsynced > 0 { sync() }
+    sync()
     flush()
   }
 
@@ -177,65 +135,27 @@ final class Connection: TurnEnder {
     if PQstatus(handle?.pointer) == CONNECTION_BAD { lost(PostgresError(.connectionLost, errorMessage)) }
   }
 
-  /// Per statement come: the result of its preparation if there was one, nil, its own result, nil; per transaction, the sync.
   private func takeResults() {
     var nils = 0
-    while !inFlight.isEmpty, let connection = handle?.pointer, PQisBusy(connection) == 0 {
-      guard let pointer = PQgetResult(connection) else {
+    while !pipeline.isEmpty, let connection = handle?.pointer, PQisBusy(connection) == 0 {
+      guard let result = PQgetResult(connection) else {
         nils += 1
         // libpq has nothing more although statements are in flight: their results cannot be told apart any longer.
         guard nils == 1 else { return lost(PostgresError(.connectionLost, "results out of step")) }
-        if !isAtSync { endResults() }
+        pipeline.endResults()
         continue
       }
       nils = 0
-      let result = ResultSet(pointer)
-      if result.status == PGRES_PIPELINE_SYNC {
-        endTransaction()
-        continue
+      switch pipeline.take(ResultSet(result)) {
+      case .goesOn: break
+      case .transactionEnded: while let statement = pipeline.removeEnded() { finish(statement) }
+      case .lost(let error): return lost(error)
       }
-      // What fails with the commit (a deferred constraint) comes for the sync, and is the failure of the statement before it.
-      let statement = isAtSync ? inFlight[answered - 1] : inFlight[answered]
-      switch result.status {
-      case PGRES_PIPELINE_ABORTED:
-        if statement.preparing { statement.isUnprepared = true }
-      case PGRES_TUPLES_OK, PGRES_COMMAND_OK, PGRES_EMPTY_QUERY:
-        if !statement.preparing { statement.rows = consume result }
-      default:
-        let error = result.error()
-        if error.kind == .connectionLost || error.sqlState?.endsSession == true {
-          return lost(PostgresError(.connectionLost, error.message))
-        }
-        if statement.preparing { statement.isUnprepared = true }
-        statement.failure = error
-      }
-    }
-  }
-
-  /// All that comes before the first sync has come.
-  private var isAtSync: Bool { answered > 0 && inFlight[answered - 1].endsTransaction }
-
-  /// The present command has no more results: the next ones are of the statement itself after its preparation, or of the next.
-  private func endResults() {
-    firstSince = .now
-    if inFlight[answered].preparing { inFlight[answered].preparing = false } else { answered += 1 }
-  }
-
-  /// A transaction has ended: only now are the outcomes of its statements final.
-  private func endTransaction() {
-    firstSince = .now
-    while !inFlight.isEmpty {
-      let statement = inFlight.removeFirst()
-      answered -= 1
-      // Asked before it is finished, which may send it again.
-      let isLast = statement.endsTransaction
-      finish(statement)
-      if isLast { return }
     }
   }
 
   private func finish(_ statement: Statement) {
-    if statement.isUnprepared, let name = statement.name { prepared.remove(name) }
+    if statement.isUnprepared, let name = statement.name { sender.forget(name) }
     if let failure = statement.failure {
       if failure.isStalePlan, let name = statement.name {
         // A migration has changed the result type under a prepared statement, or somebody deallocated it. It has not run.
@@ -314,7 +234,7 @@ final class Connection: TurnEnder {
     events.opened(session > 0)
     session += 1
     failedAttempts = 0
-    prepared = []
+    sender.forgetAll()
     waitsForWritability = false
     state = .ready
     watch(descriptor, .readable) { [self] in ready($0) }
@@ -373,12 +293,7 @@ final class Connection: TurnEnder {
   private func abandon() -> [Statement] {
     dropHandle()
     state = .closed
-    answered = 0
-    unsynced = 0
-    prepared = []
-    var statements: [Statement] = []
-    while !inFlight.isEmpty { statements.append(inFlight.removeFirst()) }
-    return statements
+    return pipeline.removeAll()
   }
 
   private func dropHandle() {
@@ -408,11 +323,9 @@ final class Connection: TurnEnder {
     watchdogArmed = true
     Loop.shared.after(.seconds(1)) { [self] in
       watchdogArmed = false
-      guard !inFlight.isEmpty else { return }
-      // The results of one transaction come together.
-      var together = 1
-      while together < inFlight.count, !inFlight[together - 1].endsTransaction { together += 1 }
-      if firstSince.advanced(by: settings.statementTimeout * together + .seconds(2)) < .now {
+      guard !pipeline.isEmpty else { return }
+      let limit = settings.statementTimeout * pipeline.firstTransactionCount + .seconds(2)
+      if pipeline.workingSince.advanced(by: limit) < .now {
         lost(PostgresError(.connectionLost, "no answer"))
       } else {
         armWatchdog()

@@ -32,6 +32,7 @@ final class Statement {
 
   /// Forgets what has come, to be sent once more.
   func reset() {
+    name = nil
     preparing = false
     endsTransaction = false
     isUnprepared = false

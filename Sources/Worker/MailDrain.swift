@@ -16,8 +16,9 @@ final class MailDrain: Job {
   /// How long a row can wait when no notification comes.
   static let interval = Duration.seconds(5)
 
-  /// Mails under way at once: a slow server holds up three others at the most.
+  /// Mails under way at once, each sent by a loop of its own: while one is slow the others go on, and are there for what comes.
   static let senders = 4
+
   /// How often a claim is renewed while its mail is under way. A claim is good for two minutes (`Queries.claim`).
   private static let renewal = Duration.seconds(40)
 
@@ -53,15 +54,10 @@ final class MailDrain: Job {
     }
   }
 
-  /// Sends mails until none is due, `isStopping` says so, none can leave, or the database does not answer.
+  /// Sends mails, one after the other, until none is due, `isStopping` says so, none can leave, or the database does not answer.
+  /// As many may do so at once as there are senders.
   func work(until isStopping: @escaping @Worker () -> Bool) async {
     isHalted = false
-    await withTaskGroup(of: Void.self) { group in
-      for _ in 0..<Self.senders { group.addTask { await self.sendAll(until: isStopping) } }
-    }
-  }
-
-  private func sendAll(until isStopping: @Worker () -> Bool) async {
     do throws(PostgresError) {
       while !isStopping(), !isHalted, let claim = try await Queries.claim(on: database) { try await send(claim) }
     } catch {

@@ -29,7 +29,8 @@ enum OutboxWorker {
     } catch {
       exitForConfiguration(error.description)
     }
-    let outbox = [JobLoop(mail), JobLoop(MediaDrain(settings: settings, database: database, logger: logger))]
+    let senders = (0..<MailDrain.senders).map { _ in JobLoop(mail) }
+    let outbox = senders + [JobLoop(MediaDrain(settings: settings, database: database, logger: logger))]
     let index = IndexKeeper(settings: settings, database: database, logger: logger)
     let jobs = outbox + [JobLoop(Sweep(database: database, logger: logger)), JobLoop(index)]
 

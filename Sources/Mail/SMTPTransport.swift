@@ -54,16 +54,26 @@ public final class SMTPTransport: MailTransport {
     throw Self.error(result)
   }
 
-  /// A 5yz answer to the mail is a final no, a 4yz answer one for now. A no to the connection or to our credentials is about the
-  /// server's or our settings: no mail has a better chance than this one, and all can wait until an operator has mended them.
+  /// A 5yz answer to the mail is a final no, a 4yz answer one for now (RFC 5321, section 4.2.1). A no to the connection, to our
+  /// credentials or to whom mail is from, and 421, with which a server takes its leave, are about the server or our settings: no mail has a
+  /// better chance than this one, and all can wait until an operator has mended them.
   static func error(_ result: TransferResult) -> MailError {
-    let isAboutTheMail =
-      result.code == CURLE_SEND_ERROR || result.code == CURLE_RECV_ERROR || result.code == CURLE_WEIRD_SERVER_REPLY
-    guard isAboutTheMail else { return .unavailable(result.reason) }
+    guard isAboutTheMail(result) else { return .unavailable(result.reason) }
     switch result.reply {
-    case 550...559: return .refused("\(result.reason) (\(result.reply))")
-    case 450...459: return .deferred("\(result.reason) (\(result.reply))")
+    case 421: return .unavailable(result.reason)
+    case 400...499: return .deferred("\(result.reason) (\(result.reply))")
+    case 500...599: return .refused("\(result.reason) (\(result.reply))")
     default: return .unavailable(result.reason)
+    }
+  }
+
+  /// Whether the server has answered so to the recipient or to the mail itself. libcurl's codes do not say which command an answer was to;
+  /// its words do (lib/smtp.c), and for the end of a mail alone it has none: then they are those of the code.
+  private static func isAboutTheMail(_ result: TransferResult) -> Bool {
+    switch result.code {
+    case CURLE_SEND_ERROR: result.reason.hasPrefix("RCPT failed") || result.reason.hasPrefix("DATA failed")
+    case CURLE_WEIRD_SERVER_REPLY: !result.hasWords
+    default: false
     }
   }
 

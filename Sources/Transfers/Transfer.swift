@@ -8,8 +8,10 @@ public struct TransferResult: Sendable {
   public let code: CURLcode
   /// The last answer code of the server, 0 if there was none: for SMTP the three digits of a reply.
   public let reply: Int
-  /// What went wrong, in libcurl's words or the server's; empty if nothing did.
+  /// What went wrong, in libcurl's words for this transfer or, if it had none, for the code; empty if nothing did.
   public let reason: String
+  /// Whether libcurl had words for this transfer.
+  public let hasWords: Bool
 }
 
 /// A handle of libcurl's easy interface, with its options, its body and the connection that it keeps for the next transfer. It can be
@@ -101,7 +103,7 @@ public final class Transfer: @unchecked Sendable {
     let said = code == CURLE_OK ? "" : String(cString: reason)
     let text = code == CURLE_OK || !said.isEmpty ? said : String(cString: curl_easy_strerror(code))
     reason[0] = 0
-    return TransferResult(code: code, reply: chatty_curl_response_code(handle), reason: text)
+    return TransferResult(code: code, reply: chatty_curl_response_code(handle), reason: text, hasWords: !said.isEmpty)
   }
 
   /// The bytes of a body as libcurl asks for them.

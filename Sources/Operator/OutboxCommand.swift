@@ -31,12 +31,13 @@ struct OutboxCommand: ParsableCommand {
 
   struct Retry: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Has rows of the outbox tried again at once, those that were given up too.")
+      abstract: "Has rows of the outbox tried again at once, those that were given up too.",
+      discussion: "What is under way is left alone: it would be sent twice.")
 
     @OptionGroup var rows: OutboxSelector
 
     func run() throws {
-      try rows.each(OutboxItem.retry, done: "to be tried again", missing: "Not in the outbox")
+      try rows.each(OutboxItem.retry, done: "to be tried again", missing: "Under way, or not in the outbox")
     }
   }
 
@@ -86,6 +87,7 @@ struct OutboxItem: RowDecodable {
   let createdAt: Timestamp
   let attempts: Int64
   let nextAttemptAt: Timestamp
+  let isUnderWay: Bool
   let deadAt: Timestamp?
   let lastError: String?
 
@@ -95,20 +97,24 @@ struct OutboxItem: RowDecodable {
     createdAt = try row.next()
     attempts = try row.next()
     nextAttemptAt = try row.next()
+    isUnderWay = try row.next()
     deadAt = try row.next()
     lastError = try row.next()
   }
 
   var line: String {
-    let state = deadAt.map { "given up \($0)" } ?? "next attempt \(nextAttemptAt)"
+    let state = deadAt.map { "given up \($0)" } ?? (isUnderWay ? "under way" : "next attempt \(nextAttemptAt)")
     return "\(id)  \(kind)  created \(createdAt)  attempts \(attempts)  \(state)\(lastError.map { "  \($0)" } ?? "")"
   }
+
+  /// Somebody has claimed it, and may have it in hand still.
+  private static let isUnderWay: Query = "(claim IS NOT NULL AND next_attempt_at > now())"
 
   @Worker
   static func list(deadOnly: Bool, limit: Int, on database: PostgresClient) async throws(PostgresError) -> [OutboxItem] {
     try await database.read(
       """
-      SELECT id, kind, created_at, attempts, next_attempt_at, dead_at, last_error
+      SELECT id, kind, created_at, attempts, next_attempt_at, \(isUnderWay), dead_at, last_error
       FROM outbox
       WHERE NOT \(deadOnly) OR dead_at IS NOT NULL
       ORDER BY id
@@ -122,7 +128,7 @@ struct OutboxItem: RowDecodable {
     try await database.write(
       """
       UPDATE outbox SET dead_at = NULL, attempts = 0, next_attempt_at = now()
-      WHERE id = ANY (\(IDList(ids))) OR (\(allDead) AND dead_at IS NOT NULL)
+      WHERE (id = ANY (\(IDList(ids))) OR (\(allDead) AND dead_at IS NOT NULL)) AND NOT \(isUnderWay)
       RETURNING id
       """, as: Int64.self)
   }

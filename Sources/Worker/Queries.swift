@@ -11,14 +11,17 @@ struct Claim: RowDecodable {
   let createdAt: Timestamp
   /// This attempt included.
   let attempts: Int64
+  /// Of all claims there ever were: by it a claim that has run out is told from the next one.
+  let number: Int64
 
-  static let columns: Query = "outbox.id, outbox.payload::text, outbox.created_at, outbox.attempts"
+  static let columns: Query = "outbox.id, outbox.payload::text, outbox.created_at, outbox.attempts, outbox.claim"
 
   init(row: inout RowReader) throws(PostgresError) {
     id = try row.next()
     payload = try row.next()
     createdAt = try row.next()
     attempts = try row.next()
+    number = try row.next()
   }
 }
 
@@ -37,7 +40,7 @@ enum Queries {
         LIMIT 1
         FOR UPDATE SKIP LOCKED
       )
-      UPDATE outbox SET attempts = attempts + 1, next_attempt_at = now() + interval '2 minutes'
+      UPDATE outbox SET attempts = attempts + 1, next_attempt_at = now() + interval '2 minutes', claim = nextval('outbox_claims')
       FROM due WHERE outbox.id = due.id
       RETURNING \(Claim.columns)
       """, as: Claim.self)
@@ -46,7 +49,7 @@ enum Queries {
   /// Unless somebody else has claimed it since.
   static func renew(_ claim: Claim, on database: PostgresClient) async throws(PostgresError) {
     try await database.execute(
-      "UPDATE outbox SET next_attempt_at = now() + interval '2 minutes' WHERE id = \(claim.id) AND attempts = \(claim.attempts)")
+      "UPDATE outbox SET next_attempt_at = now() + interval '2 minutes' WHERE id = \(claim.id) AND claim = \(claim.number)")
   }
 
   static func delivered(_ id: Int64, on database: PostgresClient) async throws(PostgresError) {
@@ -68,9 +71,10 @@ enum Queries {
       """
       UPDATE outbox SET
         last_error = \(error.description),
+        claim = NULL,
         next_attempt_at = now() + least(\(longest), interval '10 seconds' * 2 ^ least(attempts - 1, 10)),
         dead_at = CASE WHEN \(isFinal) OR created_at < now() - interval '1 day' THEN now() END
-      WHERE id = \(claim.id) AND attempts = \(claim.attempts)
+      WHERE id = \(claim.id) AND claim = \(claim.number)
       RETURNING dead_at IS NOT NULL
       """, as: Bool.self) ?? false
   }

@@ -1,98 +1,10 @@
 #!/usr/bin/env bats
-# Mail and everything that can go wrong with it: slow, refusing and dying mail servers, dying workers, several at once. The server is
-# aiosmtpd, with STARTTLS and a login.
+# Mail and what can go wrong with it on its way: slow and dying mail servers, dying workers, several at once. What servers say no to is in
+# refusals.bats.
 
 load ../smoke/support
 load ../smoke/stack
-
-setup_file() {
-  # Reachable by chatty-worker, which has to read the certificate.
-  SERVER=$(mktemp -d /tmp/chatty-smtp-XXXXXX)
-  SMTP_PORT=$(free_port)
-  export SERVER SMTP_PORT
-  chmod 755 "$SERVER"
-  certificate ours 127.0.0.1
-  certificate others 127.0.0.9
-  start_server
-  # 127.1 is 127.0.0.1, but not by a name that is trusted without encryption.
-  start_stack "CHATTY_SMTP_URL=smtp://chatty:p%40ss%2Fword@127.1:$SMTP_PORT" "CHATTY_SMTP_CA_FILE=$SERVER/ours.pem" \
-    'CHATTY_MAIL_FROM=Größe & "Co" <no-reply@chatty.example>' CHATTY_LOG_LEVEL=info
-}
-
-teardown_file() {
-  stop_server
-  stop_stack
-  rm -rf "$SERVER"
-}
-
-setup() {
-  behave accept
-  rm -f "$SERVER"/*.eml
-  : >"$SERVER/log"
-}
-
-# certificate NAME ADDRESS: one that is its own authority.
-certificate() {
-  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj "/CN=$1" -addext "subjectAltName=IP:$2" \
-    -keyout "$SERVER/$1.key" -out "$SERVER/$1.pem" 2>/dev/null
-}
-
-# start_server [OPTION…]: with our certificate and a login unless it is told otherwise.
-start_server() {
-  local options=("$@")
-  if ((${#options[@]} == 0)); then
-    options=(--tls "$SERVER/ours.pem" "$SERVER/ours.key" --login chatty p@ss/word)
-  fi
-  /usr/bin/python3 "$BATS_TEST_DIRNAME/smtp.py" "$SMTP_PORT" "$SERVER" "${options[@]}" >>"$SERVER/output" 2>&1 3>&- &
-  echo $! >"$SERVER/pid"
-  eventually 10 is_open "$SMTP_PORT"
-}
-
-stop_server() {
-  local pid
-  pid=$(<"$SERVER/pid")
-  kill -9 "$pid" 2>/dev/null || true
-  while is_open "$SMTP_PORT"; do sleep 0.1; done
-}
-
-behave() { printf '%s\n' "$*" >"$SERVER/behaviour"; }
-
-# queue COUNT [NAME]: mails in the outbox, to NAME1@example.org and so on.
-queue() {
-  sql "INSERT INTO outbox (kind, payload)
-    SELECT 'mail', jsonb_build_object('template', 'verify', 'to', '${2-many}' || n || '@example.org', 'username', 'many', 'user_id', n, 'token', 'secret' || n)
-    FROM generate_series(1, $1) n"
-}
-
-# hurry: what waits for another attempt is due now, but for what somebody has claimed just before, or claims meanwhile.
-hurry() {
-  sql "UPDATE outbox SET next_attempt_at = now() WHERE dead_at IS NULL AND last_error IS NOT NULL
-    AND NOT next_attempt_at BETWEEN now() + interval '100 seconds' AND now() + interval '130 seconds'; SELECT pg_notify('outbox', '')" >/dev/null
-}
-
-# bury: what a dead worker has claimed is due now.
-bury() { sql "UPDATE outbox SET next_attempt_at = now() WHERE dead_at IS NULL; SELECT pg_notify('outbox', '')" >/dev/null; }
-
-waiting() { sql "SELECT count(*) FROM outbox WHERE dead_at IS NULL"; }
-
-is_empty() { [[ $(sql "SELECT count(*) FROM outbox") == 0 ]]; }
-
-all_delivered() {
-  hurry
-  is_empty
-}
-
-# delivered: what each accepted mail has in a header, one line each.
-recipients() { cat "$SERVER"/*.eml 2>/dev/null | tr -d '\r' | sed -n 's/^To: <\(.*\)>$/\1/p' | sort; }
-message_ids() { cat "$SERVER"/*.eml 2>/dev/null | tr -d '\r' | sed -n 's/^Message-ID: //p' | sort; }
-
-# each_once COUNT NAME: every queued mail was accepted, and none twice.
-each_once() {
-  equal "$(recipients | uniq -c | awk '{ print $1 }' | sort | uniq -c | xargs)" "$1 1" 'how many mails came how often'
-  equal "$(recipients)" "$(for ((n = 1; n <= $1; n++)); do echo "${2-many}$n@example.org"; done | sort)"
-}
-
-log_of_worker() { cat "$CHATTY_HOME"/log/worker/current; }
+load mail
 
 # -- A mail -----------------------------------------------------------------------------------------------------------
 
@@ -124,15 +36,16 @@ assert re.search(r"^http://\S+/auth/verify/[0-9]+\?token=[A-Za-z0-9_-]{43}\r?$",
 PYTHON
 }
 
-@test "a registration does not wait for a slow server, and a slow mail holds up no other for long" {
-  behave slow 3
-  local began=$SECONDS
-  register slow1
-  register slow2
-  ((SECONDS - began < 3)) || wrong 'a registration waited for the mail server'
-  eventually 20 is_empty
-  equal "$(recipients | wc -l)" 2
-  ((SECONDS - began < 9)) || wrong 'one mail waited for the other'
+@test "neither a registration nor another mail waits for a slow one" {
+  behave slow 20
+  register slow
+  eventually 15 is_at_server
+  behave accept
+  register quick
+  eventually 18 has_come "$(email_of quick)"
+  equal "$(recipients)" "$(email_of quick)" 'who has got a mail'
+  eventually 60 is_empty
+  equal "$(recipients)" "$(printf '%s\n' "$(email_of quick)" "$(email_of slow)" | sort)"
 }
 
 @test "a registration succeeds while there is no server at all, and the mail comes when there is one again" {
@@ -143,66 +56,6 @@ PYTHON
   start_server
   eventually 30 is_empty
   equal "$(recipients)" "$(email_of early)"
-}
-
-# -- Refusals ---------------------------------------------------------------------------------------------------------
-
-@test "a mail that is refused for good is given up and logged, without its recipient, and the next one goes" {
-  local how
-  for how in 'refuse 550' 'refuse-data 554'; do
-    behave "$how"
-    queue 1 unwanted
-    eventually 15 is_given_up
-    [[ $(sql "SELECT last_error FROM outbox") == "refused: "*"(${how##* })" ]] || wrong "$(sql "SELECT last_error FROM outbox")"
-    run "$BATS_TEST_DIRNAME/../../deploy/chatty" outbox list --dead
-    [[ $output == *'given up'*"${how##* }"* ]] || wrong "$output"
-    behave accept
-    queue 1 wanted
-    eventually 15 is_given_up
-    "$BATS_TEST_DIRNAME/../../deploy/chatty" outbox drop --dead
-  done
-  eventually 15 is_empty
-  equal "$(recipients | uniq -c | xargs)" '2 wanted1@example.org'
-  log_of_worker | grep '"mail given up"' | grep -q '"level":"error"' || wrong 'not logged'
-  if log_of_worker | grep -q 'unwanted1@\|secret1'; then wrong 'the log shows a recipient or a secret'; fi
-}
-
-is_given_up() { [[ $(sql "SELECT count(*) FILTER (WHERE dead_at IS NOT NULL), count(*) FROM outbox") == '1|1' ]]; }
-
-@test "a mail that is deferred is tried again, later and later, and comes once" {
-  behave refuse 450
-  queue 1
-  eventually 15 was_tried 1
-  equal "$(sql "SELECT dead_at IS NULL, next_attempt_at > now() + interval '5 seconds' AND next_attempt_at < now() + interval '11 seconds' FROM outbox")" 't|t'
-  [[ $(sql "SELECT last_error FROM outbox") == deferred:* ]]
-  hurry
-  eventually 15 was_tried 2
-  equal "$(sql "SELECT next_attempt_at > now() + interval '12 seconds' FROM outbox")" t
-  behave refuse-data 451
-  hurry
-  eventually 15 was_tried 3
-  behave accept
-  hurry
-  eventually 15 is_empty
-  each_once 1
-}
-
-# was_tried TIMES: and nobody has it in hand.
-was_tried() { [[ $(sql "SELECT attempts || ' ' || (next_attempt_at < now() + interval '90 seconds') || ' ' || (last_error IS NOT NULL) FROM outbox") == "$1 true true" ]]; }
-
-@test "a deferred mail does not keep others from leaving" {
-  behave one-in 3 452
-  queue 30
-  eventually 60 all_delivered
-  each_once 30
-}
-
-@test "a mail that is a day old is given up" {
-  behave refuse 450
-  queue 1
-  sql "UPDATE outbox SET created_at = now() - interval '25 hours'"
-  eventually 15 is_given_up
-  "$BATS_TEST_DIRNAME/../../deploy/chatty" outbox drop --dead
 }
 
 # -- Servers that die -------------------------------------------------------------------------------------------------
@@ -235,28 +88,24 @@ was_tried() { [[ $(sql "SELECT attempts || ' ' || (next_attempt_at < now() + int
   each_once 400
 }
 
-# is_at_rest: every mail that has come was accepted.
-is_at_rest() { [[ $(grep -c '^data' "$SERVER/log") == $(grep -c '^mail' "$SERVER/log") ]]; }
-
 # -- Workers that die -------------------------------------------------------------------------------------------------
 
 @test "a worker killed between the acceptance and its mark sends a second copy with the same Message-ID, and nothing is lost" {
   local worker
-  behave slow 2
-  queue 1
-  eventually 15 is_claimed
-  sleep 1
   worker=$(workers chatty-worker)
+  behave slow 6
+  queue 1
+  eventually 15 is_at_server
   # It does not get to hear that the mail was accepted.
   kill -STOP "$worker"
-  eventually 10 grep -q '^mail' "$SERVER/log"
+  eventually 30 is_accepted
   kill -9 "$worker"
   behave accept
   equal "$(sql "SELECT count(*) FROM outbox")" 1
-  eventually 10 has_worker
+  eventually 30 has_worker
   # The claim of the dead runs out.
   bury
-  eventually 20 is_empty
+  eventually 30 is_empty
   equal "$(message_ids | uniq -c | awk '{ print $1 }')" 2
 }
 
@@ -302,6 +151,22 @@ has_worker() { [[ -n $(workers chatty-worker) ]]; }
   sleep 45
   equal "$(sql "SELECT next_attempt_at > now() + interval '100 seconds' FROM outbox")" t
   eventually 20 is_empty
+  each_once 1
+}
+
+@test "a mail under way is left alone by whoever wants it tried again, and sent once" {
+  behave slow 8
+  queue 1
+  eventually 15 is_at_server
+  run chatty outbox retry "$(sql "SELECT id FROM outbox")"
+  [[ $status != 0 && $output == *'Under way'* ]] || wrong "status $status, $output"
+  run chatty outbox list
+  [[ $output == *'attempts 1  under way'* ]] || wrong "$output"
+  # Whoever found it due would send it now.
+  behave accept
+  sql "SELECT pg_notify('outbox', '')" >/dev/null
+  eventually 30 is_empty
+  eventually 30 is_at_rest
   each_once 1
 }
 

@@ -7,6 +7,8 @@ FOLDER/behaviour, read anew for each command; it may be changed at any time:
 
     accept           the default
     slow SECONDS     takes so long before it accepts a mail
+    greet CODE       greets with this, so nobody gets any further
+    mail CODE        answers this to MAIL
     refuse CODE      answers this to RCPT
     refuse-data CODE answers this to the mail itself
     close            closes the connection in the middle of a mail
@@ -51,6 +53,15 @@ def behaviour():
 
 
 class Handler:
+    async def handle_MAIL(self, server, session, envelope, address, mail_options):
+        what = behaviour()
+        if what[0] == "mail":
+            note("refused")
+            return f"{what[1]} not from you"
+        envelope.mail_from = address
+        envelope.mail_options.extend(mail_options)
+        return "250 OK"
+
     async def handle_RCPT(self, server, session, envelope, address, rcpt_options):
         what = behaviour()
         if what[0] == "refuse":
@@ -94,6 +105,12 @@ class Noting(SMTP):
     def connection_made(self, transport):
         note("connect")
         super().connection_made(transport)
+
+    async def push(self, status):
+        what = behaviour()
+        if what[0] == "greet" and isinstance(status, str) and self.__ident__ in status:
+            status = f"{what[1]} nobody is wanted here"
+        await super().push(status)
 
 
 def authenticate(server, session, envelope, mechanism, data):

@@ -73,24 +73,44 @@ enum Accounts {
     try await database.execute("UPDATE users SET verified_at = now() WHERE id = \(id) AND verified_at IS NULL")
   }
 
+  /// Sets a new password as its owner would: every session ends, and so do the links under way that could take the account.
   static func setPassword(_ hash: String, of account: Account, on database: PostgresClient) async throws(PostgresError) {
-    try await database.execute(
-      """
-      WITH account AS (
-        UPDATE users SET hashed_password = \(hash) WHERE id = \(account.id) RETURNING id
-      )
-      UPDATE sessions s SET ended_at = now() FROM account WHERE s.user_id = account.id AND s.ended_at IS NULL
-      """)
+    try await locking(account.id, on: database) { transaction throws(PostgresError) in
+      try await transaction.execute(
+        """
+        WITH account AS (
+          UPDATE users SET hashed_password = \(hash) WHERE id = \(account.id) RETURNING id
+        ), spent AS (
+          DELETE FROM email_tokens t USING account
+          WHERE t.user_id = account.id AND t.used_at IS NULL AND t.purpose IN ('reset', 'change_email')
+        )
+        UPDATE sessions s SET ended_at = now() FROM account WHERE s.user_id = account.id AND s.ended_at IS NULL
+        """)
+    }
     try await unlock(account, on: database)
   }
 
   /// - Returns: how many stood.
   static func endSessions(of id: Int64, on database: PostgresClient) async throws(PostgresError) -> Int {
-    try await database.write(
-      """
-      UPDATE sessions s SET ended_at = now() WHERE s.user_id = \(id) AND s.ended_at IS NULL AND s.expires_at > now() RETURNING s.id
-      """, as: Int64.self
-    ).count
+    try await locking(id, on: database) { transaction throws(PostgresError) in
+      try await transaction.all(
+        """
+        UPDATE sessions s SET ended_at = now() WHERE s.user_id = \(id) AND s.ended_at IS NULL AND s.expires_at > now() RETURNING s.id
+        """, as: Int64.self
+      ).count
+    }
+  }
+
+  /// Runs `change` as a transaction that has the account to itself: logins and requests for links that are under way are waited for, and
+  /// what they have added is there for the statements of `change`, which begin afterwards. A single statement would wait too, but see only
+  /// what was there when it began: a session that began while it waited would outlive it.
+  private static func locking<Value: Sendable>(
+    _ id: Int64, on database: PostgresClient, _ change: @Worker (PostgresClient.Transaction) async throws(PostgresError) -> Value
+  ) async throws(PostgresError) -> Value {
+    try await database.transaction { transaction throws(PostgresError) in
+      try await transaction.all("SELECT id FROM users WHERE id = \(id) FOR UPDATE", as: Int64.self)
+      return try await change(transaction)
+    }
   }
 
   /// Failures are counted by the name that was typed: the username and the address.

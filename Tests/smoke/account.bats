@@ -3,6 +3,7 @@
 
 load support
 load stack
+load locks
 
 setup_file() {
   member ada
@@ -150,40 +151,18 @@ no_mail_to() {
   equal "$(sort <<<"$codes" | uniq -c | xargs)" '1 200 7 400'
 }
 
-# hold NAME: keeps the account's row locked, as a block does, until release.
-hold() {
-  coproc HOLDER { psql --no-psqlrc --quiet --tuples-only --no-align "$CHATTY_TEST_DATABASE_URL" 2>&1 3>&-; }
-  printf 'BEGIN;\nSELECT id FROM users WHERE id = %s FOR NO KEY UPDATE;\n' "$(id_of "$1")" >&"${HOLDER[1]}"
-  read -r <&"${HOLDER[0]}"
-}
-
-release() {
-  local pid=$HOLDER_PID
-  printf 'ROLLBACK;\n\\q\n' >&"${HOLDER[1]}"
-  wait "$pid"
-}
-
-# send BODY PATH: a request in the background; its status comes from standard output.
-send() {
-  curl --silent --output /dev/null --write-out '%{http_code}\n' --max-time 20 --header 'Content-Type: application/json' --data-binary "$1" \
-    "$CHATTY_TEST_URL$2" 3>&-
-}
-
-# waits_for_lock COUNT: so many statements wait for somebody.
-waits_for_lock() { [[ $(sql "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND usename = 'chatty_auth'") == "$1" ]]; }
-
 @test "a login with the old password while a reset waits does not outlive it" {
   member raced
   local token
   ask_for_reset "$(email_of raced)"
   token=$(forgotten raced)
-  hold raced
+  hold_account raced
   send "{\"token\": \"$token\", \"password\": \"a better password\"}" /auth/password/reset >"$BATS_TEST_TMPDIR/reset" &
   local reset=$!
-  eventually 5 waits_for_lock 1
+  eventually 10 waits_for_lock 1
   send "$(credentials raced)" /auth/login >"$BATS_TEST_TMPDIR/login" &
   local login=$!
-  eventually 5 waits_for_lock 2
+  eventually 10 waits_for_lock 2
   release
   wait "$reset" "$login"
   equal "$(<"$BATS_TEST_TMPDIR/reset")" 200
@@ -193,17 +172,14 @@ waits_for_lock() { [[ $(sql "SELECT count(*) FROM pg_stat_activity WHERE wait_ev
 
 @test "a login while the account is being deleted gets nothing" {
   member vanishing
-  coproc HOLDER { psql --no-psqlrc --quiet --tuples-only --no-align "$CHATTY_TEST_DATABASE_URL" 2>&1 3>&-; }
-  printf 'BEGIN;\nDELETE FROM users WHERE id = %s RETURNING id;\n' "$(id_of vanishing)" >&"${HOLDER[1]}"
-  read -r <&"${HOLDER[0]}"
+  hold "DELETE FROM users WHERE id = $(id_of vanishing) RETURNING id"
   send "$(credentials vanishing)" /auth/login >"$BATS_TEST_TMPDIR/login" &
   local login=$!
   send "$(jq -cn --arg email "$(email_of vanishing)" '{email: $email}')" /auth/password/forgot >"$BATS_TEST_TMPDIR/forgot" &
   local forgot=$!
-  eventually 5 waits_for_lock 2
-  local pid=$HOLDER_PID
-  printf 'COMMIT;\n\\q\n' >&"${HOLDER[1]}"
-  wait "$pid" "$login" "$forgot"
+  eventually 10 waits_for_lock 2
+  release COMMIT
+  wait "$login" "$forgot"
   equal "$(<"$BATS_TEST_TMPDIR/login")" 400
   equal "$(<"$BATS_TEST_TMPDIR/forgot")" 200
 }

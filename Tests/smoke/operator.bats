@@ -2,6 +2,8 @@
 # The operator's command line, on the running stack.
 
 load support
+load stack
+load locks
 
 setup_file() {
   member ada
@@ -96,6 +98,40 @@ refuses() {
   refuses 'password' user password "$(full_name locked_out)" <<<"$(letters 73)"
   refuses 'no such user' user password "$(full_name nobody)" <<<'long enough'
   log_in locked_out 'set by the operator'
+}
+
+@test "a password that the operator sets makes the links under way worthless that could take the account" {
+  member robbed
+  local link token
+  as robbed patch /auth/me "{\"current_password\": \"$PASSWORD\", \"email\": \"thief-$(email_of robbed)\"}"
+  expect 200
+  link=$(mailed "thief-$(email_of robbed)" "/auth/verify/$(id_of robbed)\\?token=[A-Za-z0-9_-]+")
+  post /auth/password/forgot "{\"email\": \"$(email_of robbed)\"}"
+  expect 200
+  token=$(mailed "$(email_of robbed)" '/reset-password#[A-Za-z0-9_-]+')
+  chatty user password "$(full_name robbed)" <<<'set by the operator'
+  get "$link"
+  expect_error 400 'Invalid or expired verification link'
+  post /auth/password/reset "{\"token\": \"${token#*#}\", \"password\": \"set by the thief\"}"
+  expect_error 400 'Invalid or expired reset token'
+  equal "$(sql "SELECT email FROM users WHERE id = $(id_of robbed)")" "$(email_of robbed)"
+  log_in robbed 'set by the operator'
+}
+
+@test "a login under way does not outlive a password that the operator sets, nor a logout" {
+  local command
+  for command in password logout; do
+    resident "hasty_$command"
+    # As a login does it.
+    hold "WITH account AS (SELECT id FROM users WHERE id = $(id_of "hasty_$command") FOR SHARE)
+      INSERT INTO sessions (user_id, refresh_hash, expires_at) SELECT id, sha256('$command'), now() + interval '30 days' FROM account RETURNING id"
+    chatty user "$command" "$(full_name "hasty_$command")" <<<'set by the operator' 3>&- &
+    local operator=$!
+    eventually 10 waits_for_lock 1
+    release COMMIT
+    wait "$operator"
+    equal "$(sql "SELECT count(*), count(ended_at) FROM sessions WHERE user_id = $(id_of "hasty_$command")")" '1|1' "sessions, and ended ones, after $command"
+  done
 }
 
 @test "a user is logged out everywhere, and can log in again" {

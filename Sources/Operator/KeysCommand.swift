@@ -40,8 +40,12 @@ struct KeyFolder {
   private static let publication: UInt32 = 2
 
   /// The new key is published before anything is signed with it: no service meets a token whose key it cannot know.
+  ///
+  /// Rotations go one at a time, or one would publish its key in the place of the other's.
   func rotate(withdrawing: Bool) throws -> JSONWebKey {
     guard mkdir(path, 0o755) == 0 || errno == EEXIST else { throw systemFailure(path) }
+    let lock = try locked()
+    defer { close(lock) }
     let earlier = withdrawing ? [] : try earlierKeys()
     let key = SigningKey()
     let set = JSONWebKeySet(keys: Array(([key.publicKey] + earlier).prefix(Self.kept)))
@@ -49,6 +53,18 @@ struct KeyFolder {
     if !earlier.isEmpty { sleep(Self.publication) }
     try replace(SigningKey.fileName, with: Data(key.pem.utf8), mode: 0o600)
     return key.publicKey
+  }
+
+  /// A descriptor of the folder, locked until it is closed (flock(2)); whoever has the lock is waited for.
+  private func locked() throws -> Int32 {
+    let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw systemFailure(path) }
+    while flock(descriptor, LOCK_EX) != 0 {
+      if errno == EINTR { continue }
+      defer { close(descriptor) }
+      throw systemFailure(path)
+    }
+    return descriptor
   }
 
   /// The published keys, and the private key's if it was not published.

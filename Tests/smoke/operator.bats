@@ -166,6 +166,22 @@ refuses() {
   equal "$(stat -c %a "$CHATTY_HOME/keys/private.pem")" 600
 }
 
+@test "of rotations at the same moment every key is published, and tokens of the last one count" {
+  local n rotations=()
+  for n in 1 2 3; do
+    chatty keys rotate >"$BATS_TEST_TMPDIR/rotation$n" 3>&- &
+    rotations+=($!)
+  done
+  for n in "${rotations[@]}"; do wait "$n"; done
+  equal "$(sed -E 's/.* ([^ ]+)\.$/\1/' "$BATS_TEST_TMPDIR"/rotation? | sort)" \
+    "$(jq -r '.keys[:3][].kid' "$CHATTY_HOME/keys/jwks.json" | sort)" 'the keys that were made'
+  log_in ada
+  as ada get /auth/me
+  expect 200
+  as ada get /feed
+  expect 200
+}
+
 # -- Outbox -----------------------------------------------------------------------------------------------------------
 
 @test "a mail that was given up is listed without its link, and sent when it is tried again" {

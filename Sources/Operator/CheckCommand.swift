@@ -12,7 +12,7 @@ struct CheckCommand: ParsableCommand {
     abstract: "Checks the settings, the database, the keys and the pools' sockets.",
     discussion: "Ends with status 1 if something is wrong, and with 78 if it is a setting.")
 
-  private static let pools = ["auth", "login", "posts", "feed", "admin", "recommendations"]
+  private static let pools = ["auth", "login", "posts", "uploads", "feed", "admin", "recommendations"]
 
   func run() throws {
     let settings = operatorSettings()

@@ -222,5 +222,19 @@ refuses() {
 
 @test "the check says that a running stack is well" {
   run chatty check
-  [[ $status == 0 && $output != *failed* && $output == *recommendations.sock* ]] || wrong "$output"
+  [[ $status == 0 && $output != *failed* ]] || wrong "$output"
+  equal "$(sed -n 's/^ok  *\(.*\.sock\)$/\1/p' <<<"$output" | sort)" "$(cd "$CHATTY_HOME/run" && printf '%s\n' *.sock | sort)" 'the pools that it asks'
+}
+
+@test "the check names a pool that is stopped" {
+  sv -w 30 down "$CHATTY_HOME/service/uploads" >/dev/null
+  run chatty check
+  sv up "$CHATTY_HOME/service/uploads" >/dev/null
+  [[ $status == 1 && $(grep -c '^failed' <<<"$output") == 1 && $output == *'failed  uploads.sock'* ]] || wrong "status $status, $output"
+  eventually 20 is_ready uploads
+}
+
+is_ready() {
+  ops "/readyz/$1"
+  [[ $CODE == 200 ]]
 }

@@ -26,9 +26,11 @@ extension AuthService {
     }
 
     let refresh = RefreshToken()
-    let upgrade = hasher.isOutdated(account.hashedPassword) ? upgraded(password, context) : nil
-    let sessionID = try await Queries.beginSession(
-      of: account, loggingInAs: login, refresh: refresh, upgrade: upgrade, Device(request), on: context.database)
+    let sessionID = try await using(account, provenBy: password, context) { account throws(APIError) in
+      let upgrade = hasher.isOutdated(account.hashedPassword) ? upgraded(password, context) : nil
+      return try await Queries.beginSession(
+        of: account, loggingInAs: login, refresh: refresh, upgrade: upgrade, Device(request), on: context.database)
+    }
     guard let sessionID else { throw .badRequest("Invalid credentials") }
     return try loggedIn(account.userID, sessionID, refresh, context)
   }

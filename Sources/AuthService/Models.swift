@@ -68,7 +68,7 @@ struct OwnUser: Encodable, RowDecodable {
 }
 
 /// What a proof of its password needs to know of an account.
-struct Credentials: Sendable {
+struct Credentials: RowDecodable {
   let userID: Int64
   let email: String
   let hashedPassword: String
@@ -77,6 +77,19 @@ struct Credentials: Sendable {
 
   /// Of `users u`.
   static let columns: Query = "u.id, u.email, u.hashed_password, u.verified_at IS NOT NULL, u.blocked_at IS NOT NULL"
+
+  init(row: inout RowReader) throws(PostgresError) {
+    try self.init(userID: try row.next(), rest: &row)
+  }
+
+  /// - Parameter userID: already read: in the row of an attempt it is null if there is no such account.
+  init(userID: Int64, rest row: inout RowReader) throws(PostgresError) {
+    self.userID = userID
+    email = try row.next()
+    hashedPassword = try row.next()
+    isVerified = try row.next()
+    isBlocked = try row.next()
+  }
 }
 
 /// An attempt to prove a password, counted.
@@ -97,8 +110,7 @@ struct Attempt: RowDecodable {
       account = nil
       return
     }
-    account = Credentials(
-      userID: userID, email: try row.next(), hashedPassword: try row.next(), isVerified: try row.next(), isBlocked: try row.next())
+    account = try Credentials(userID: userID, rest: &row)
   }
 }
 

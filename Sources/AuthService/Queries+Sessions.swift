@@ -41,6 +41,11 @@ extension AuthService.Queries {
       """, as: Attempt.self)
   }
 
+  /// Read again, when they may have changed. nil if the account is gone.
+  static func credentials(of user: Int64, on database: Database) async throws(APIError) -> Credentials? {
+    try await database.readOne("SELECT \(Credentials.columns) FROM users u WHERE u.id = \(user)", as: Credentials.self)
+  }
+
   /// Takes back what was counted of an attempt with the right password.
   static func forgive(_ login: String, on database: Database) async throws(APIError) {
     try await database.writeOne("SELECT unthrottle('login', \(login))", as: Bool.self)

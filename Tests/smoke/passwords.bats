@@ -2,6 +2,8 @@
 # Passwords: what bcrypt can hold, and the hashes that other programs left in the database.
 
 load support
+load stack
+load locks
 
 # with_password NAME PASSWORD: a verified account, registered with this password.
 with_password() {
@@ -67,6 +69,43 @@ hash_of() { sql "SELECT hashed_password FROM users WHERE id = $(id_of "$1")"; }
     as weaker get /auth/me
     expect 200
     sql "DELETE FROM users WHERE id = $(id_of weaker)"
+  done
+}
+
+# weaken NAME: gives the account a hash that the next login replaces.
+weaken() { sql "UPDATE users SET hashed_password = '$PASSWORD_HASH' WHERE id = $(id_of "$1")"; }
+
+@test "of two right logins at the moment at which a hash is replaced both get in" {
+  resident doubled
+  hold_account doubled
+  # Both have found the old hash.
+  send "$(credentials doubled)" /auth/login >"$BATS_TEST_TMPDIR/first" &
+  local first=$!
+  send "$(credentials doubled)" /auth/login >"$BATS_TEST_TMPDIR/second" &
+  local second=$!
+  eventually 10 waits_for_lock 2
+  release
+  wait "$first" "$second"
+  equal "$(cat "$BATS_TEST_TMPDIR"/{first,second} | xargs)" '200 200'
+  equal "$(sql "SELECT count(*) FROM sessions WHERE user_id = $(id_of doubled)")" 2
+}
+
+@test "a right password counts for a change and a deletion too while a login replaces the hash" {
+  member replaced
+  local token method
+  token=$(token_of replaced)
+  for method in PATCH DELETE; do
+    weaken replaced
+    hold_account replaced
+    send "$(credentials replaced)" /auth/login >"$BATS_TEST_TMPDIR/login" &
+    local login=$!
+    eventually 10 waits_for_lock 1
+    send "{\"current_password\": \"$PASSWORD\"}" /auth/me --request "$method" --header "Authorization: Bearer $token" >"$BATS_TEST_TMPDIR/change" &
+    local change=$!
+    eventually 10 waits_for_lock 2
+    release
+    wait "$login" "$change"
+    equal "$(cat "$BATS_TEST_TMPDIR"/{login,change} | xargs)" '200 200' "what the login and $method got"
   done
 }
 

@@ -19,14 +19,32 @@ extension AuthService.Queries {
     _ account: Credentials, of caller: Caller, hashedPassword: String?, email: String?, link: SecretToken, _ allowance: MailAllowance,
     on database: Database
   ) async throws(APIError) -> Int64? {
+    try await database.transaction { database throws(APIError) in
+      // The mail is counted before the account is locked, as by everybody who does both: in two orders they would wait for each other. So
+      // what is to be locked is looked at twice: for who may not change it nothing is counted.
+      if let email {
+        let wait = try await database.writeOne(
+          """
+          WITH caller AS (\(caller.session))
+          SELECT (\(allowance.wait(to: "\(email)"))) FROM caller JOIN users u ON u.id = caller.user_id
+          WHERE u.hashed_password = \(account.hashedPassword)
+          """, as: Int64.self)
+        guard wait == 0 else { return wait }
+      }
+      return try await changeLocked(account, of: caller, hashedPassword: hashedPassword, email: email, link: link, on: database) ? 0 : nil
+    }
+  }
+
+  private static func changeLocked(
+    _ account: Credentials, of caller: Caller, hashedPassword: String?, email: String?, link: SecretToken, on database: Database
+  ) async throws(APIError) -> Bool {
     let hasNewPassword = hashedPassword != nil
-    let wait: Query = if let email { allowance.wait(to: "\(email)") } else { "SELECT 0::bigint AS wait" }
     return try await locking(caller.userID, on: database) { database throws(APIError) in
       try await database.writeOne(
         """
-        WITH caller AS (\(caller.session)), allowance AS MATERIALIZED (\(wait)), account AS (
-          UPDATE users u SET hashed_password = coalesce(\(hashedPassword), u.hashed_password) FROM caller, allowance
-          WHERE u.id = caller.user_id AND u.hashed_password = \(account.hashedPassword) AND allowance.wait = 0
+        WITH caller AS (\(caller.session)), account AS (
+          UPDATE users u SET hashed_password = coalesce(\(hashedPassword), u.hashed_password) FROM caller
+          WHERE u.id = caller.user_id AND u.hashed_password = \(account.hashedPassword)
           RETURNING u.id, u.username, u.email
         ), ended AS (
           UPDATE sessions s SET ended_at = now() FROM account
@@ -49,8 +67,8 @@ extension AuthService.Queries {
           SELECT 'mail', jsonb_build_object('template', 'password_changed', 'to', email, 'username', username, 'user_id', id)
           FROM account WHERE \(hasNewPassword)
         )
-        SELECT allowance.wait FROM allowance, caller WHERE allowance.wait > 0 OR EXISTS (SELECT FROM account)
-        """, as: Int64.self)
+        SELECT id FROM account
+        """, as: Int64.self) != nil
     }
   }
 

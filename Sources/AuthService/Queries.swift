@@ -85,13 +85,21 @@ extension AuthService {
     ///
     /// - Throws: what `violates("users_email_key")` if the new address has become another account's.
     static func verify(userID: Int64, link: SecretToken, on database: Database) async throws(APIError) -> Verification? {
-      try await locking(userID, on: database) { database throws(APIError) in
+      let isGood: Query =
+        """
+        token_hash = \(link.hash) AND user_id = \(userID) AND purpose IN ('verify', 'change_email')
+        AND (used_at IS NOT NULL OR expires_at > now())
+        """
+      // Asked first, so that guessing locks nobody's account.
+      let asked = try await database.readOne(
+        "SELECT EXISTS (SELECT FROM users WHERE id = \(userID)), EXISTS (SELECT FROM email_tokens WHERE \(isGood))",
+        as: Verification.self)
+      guard asked?.linkIsGood == true else { return asked }
+      return try await locking(userID, on: database) { database throws(APIError) in
         try await database.writeOne(
           """
           WITH link AS (
-            UPDATE email_tokens SET used_at = coalesce(used_at, now())
-            WHERE token_hash = \(link.hash) AND user_id = \(userID) AND purpose IN ('verify', 'change_email')
-              AND (used_at IS NOT NULL OR expires_at > now())
+            UPDATE email_tokens SET used_at = coalesce(used_at, now()) WHERE \(isGood)
             RETURNING user_id, email, used_at = now() AS is_first
           ), account AS (
             UPDATE users u SET verified_at = coalesce(u.verified_at, now()), email = coalesce(link.email, u.email)

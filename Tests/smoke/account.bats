@@ -90,6 +90,15 @@ no_mail_to() {
   done
 }
 
+@test "a guessed link waits for nobody and locks nobody out" {
+  member guessed
+  hold_account guessed
+  # Whoever locks the account would wait here until the database gives up.
+  get "/auth/verify/$(id_of guessed)?token=$(letters 43 A)"
+  release
+  expect_error 400 'Invalid or expired verification link'
+}
+
 # -- A forgotten password ---------------------------------------------------------------------------------------------
 
 @test "a forgotten password is replaced by the link in the mail, once, and every session ends" {

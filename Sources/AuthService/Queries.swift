@@ -20,7 +20,11 @@ struct MailAllowance {
   private static func network(of address: String) -> String {
     var bytes = in6_addr()
     guard inet_pton(AF_INET6, address, &bytes) == 1 else { return address }
-    return withUnsafeBytes(of: bytes) { Base64URL.encode($0.prefix(8)) }
+    return withUnsafeBytes(of: bytes) { bytes in
+      // An IPv4 address as an IPv6 socket sees it, ::ffff:192.0.2.1 (RFC 4291, section 2.5.5.2).
+      if bytes.starts(with: [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff]) { return bytes.suffix(4).map(String.init).joined(separator: ".") }
+      return Base64URL.encode(bytes.prefix(8))
+    }
   }
 
   /// Seconds to wait before a mail to the address `email`, 0 if it may be sent; it is counted then. A client that has asked too

@@ -4,7 +4,7 @@
 
 # bucket ZONE RATE: the two lines of a rate limit, in ZONE_… and LIMIT_…; none for a rate of 0.
 bucket() {
-  local zone=$1 rate=$2 key=\$binary_remote_addr burst=''
+  local zone=$1 rate=$2 key=\$client burst=''
   VALUES[ZONE_${zone^^}]='' VALUES[LIMIT_${zone^^}]='' VALUES[REFILL_${zone^^}]=1
   if ((rate == 0)); then return; fi
   if [[ $zone == writes ]]; then key=\$writer; fi

@@ -85,38 +85,21 @@ extension AuthService.Queries {
     }
   }
 
-  /// Deletes the account and everything of theirs: by foreign keys what they wrote, liked and followed, by triggers what was counted,
-  /// and by rows of the outbox their images.
+  /// Deletes the account and everything of theirs.
   ///
   /// False if the session does not stand or the password has changed since the account was read.
   static func delete(_ account: Credentials, of caller: Caller, on database: Database) async throws(APIError) -> Bool {
-    // Accounts go one at a time: two that like each other's posts would wait for each other's likes. Others can still be met in the
-    // wrong order, somebody who deletes a post that this one has liked and commented on; then it is begun again.
-    for _ in 1..<deletionAttempts {
-      do throws(APIError) {
-        return try await deleteOnce(account, of: caller, on: database)
-      } catch {
-        guard error.cause?.sqlState == .deadlockDetected else { throw error }
-      }
+    try await AccountDeletion.run(sqlState: \.cause?.sqlState) { () throws(APIError) in
+      try await database.writeOne(
+        """
+        WITH caller AS MATERIALIZED (
+          SELECT caller.user_id, \(AccountDeletion.turn) FROM (\(caller.session)) caller
+        )
+        DELETE FROM users u USING caller WHERE u.id = caller.user_id AND u.hashed_password = \(account.hashedPassword)
+        RETURNING u.id
+        """, as: Int64.self) != nil
     }
-    return try await deleteOnce(account, of: caller, on: database)
   }
-
-  private static let deletionAttempts = 5
-
-  private static func deleteOnce(_ account: Credentials, of caller: Caller, on database: Database) async throws(APIError) -> Bool {
-    try await database.writeOne(
-      """
-      WITH caller AS MATERIALIZED (
-        SELECT caller.user_id, pg_advisory_xact_lock(\(accountDeletion)) FROM (\(caller.session)) caller
-      )
-      DELETE FROM users u USING caller WHERE u.id = caller.user_id AND u.hashed_password = \(account.hashedPassword)
-      RETURNING u.id
-      """, as: Int64.self) != nil
-  }
-
-  /// The number of the advisory lock: "deletion" in ASCII.
-  private static let accountDeletion: Int64 = 0x6465_6c65_7469_6f6e
 
   /// Whose password a link that was mailed for a forgotten one can set; nil if it is not good any longer.
   static func owner(ofReset token: SecretToken, on database: Database) async throws(APIError) -> Int64? {

@@ -2,6 +2,7 @@
 
 import EventLoop
 import Postgres
+import ServiceKit
 
 struct Account: RowDecodable, CustomStringConvertible {
   let id: Int64
@@ -110,6 +111,17 @@ enum Accounts {
     try await database.transaction { transaction throws(PostgresError) in
       try await transaction.all("SELECT id FROM users WHERE id = \(id) FOR UPDATE", as: Int64.self)
       return try await change(transaction)
+    }
+  }
+
+  /// Deletes the account and everything of theirs, as its owner can. False if it is gone already.
+  static func delete(_ id: Int64, on database: PostgresClient) async throws(PostgresError) -> Bool {
+    try await AccountDeletion.run(sqlState: \.sqlState) { () throws(PostgresError) in
+      try await database.writeOne(
+        """
+        WITH turn AS MATERIALIZED (SELECT \(AccountDeletion.turn))
+        DELETE FROM users u USING turn WHERE u.id = \(id) RETURNING u.id
+        """, as: Int64.self) != nil
     }
   }
 

@@ -10,9 +10,10 @@ import ServiceKit
 struct UserCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "user",
-    abstract: "Accounts: make, appoint, block, verify, let in again, show.",
+    abstract: "Accounts: make, appoint, block, verify, let in again, show, delete.",
     subcommands: [
       Create.self, Promote.self, Block.self, Unblock.self, Verify.self, Password.self, Logout.self, Unlock.self, Show.self,
+      Delete.self,
     ])
 
   struct Create: ParsableCommand {
@@ -146,6 +147,21 @@ struct UserCommand: ParsableCommand {
 
     func run() throws {
       try user.withAccount { account, _ in print(account.description) }
+    }
+  }
+
+  struct Delete: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Deletes an account with its posts, comments, likes, subscriptions and images, as its owner can.",
+      discussion: "Nothing brings it back. Their names are free afterwards.")
+
+    @OptionGroup var user: UserSelector
+
+    func run() throws {
+      try user.withAccount { account, database in
+        guard try await Accounts.delete(account.id, on: database) else { throw Failure("There is no such user any longer.") }
+        print("User \(account.id) deleted.")
+      }
     }
   }
 }

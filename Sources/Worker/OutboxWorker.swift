@@ -32,7 +32,7 @@ enum OutboxWorker {
     let senders = (0..<MailDrain.senders).map { _ in JobLoop(mail) }
     let outbox = senders + [JobLoop(MediaDrain(settings: settings, database: database, logger: logger))]
     let index = IndexKeeper(settings: settings, database: database, logger: logger)
-    let jobs = outbox + [JobLoop(Sweep(database: database, logger: logger)), JobLoop(index)]
+    let jobs = outbox + [JobLoop(Sweep(unverifiedDays: settings.unverifiedDays, database: database, logger: logger)), JobLoop(index)]
 
     Loop.shared.onSignals([SIGTERM, SIGINT]) { [logger] _ in
       for job in jobs { job.stop() }

@@ -22,6 +22,7 @@ struct SettingsTests {
     #expect(settings.publicURL == "http://localhost:8080")
     #expect(settings.logLevel == .notice)
     #expect(settings.passwordCost == 12)
+    #expect(settings.unverifiedDays == 7)
     #expect(settings.recommendationNeighbours == 3)
     #expect(settings.smtpURL == nil)
     #expect(settings.mailFrom == "Chatty <no-reply@localhost>")
@@ -70,6 +71,7 @@ struct SettingsTests {
       ("CHATTY_LOG_LEVEL", "loud"),
       ("CHATTY_LOG_LEVEL", "DEBUG"), ("CHATTY_PASSWORD_COST", "9"), ("CHATTY_PASSWORD_COST", "16"), ("CHATTY_PASSWORD_COST", "12.5"),
       ("CHATTY_RECOMMENDATION_NEIGHBOURS", "0"), ("CHATTY_RECOMMENDATION_DAMPING", "-1"), ("CHATTY_RECOMMENDATION_INTERVAL", "86401"),
+      ("CHATTY_UNVERIFIED_DAYS", "-1"), ("CHATTY_UNVERIFIED_DAYS", "31"),
       ("CHATTY_SMTP_URL", "mail.example"), ("CHATTY_SMTP_URL", "http://mail.example"),
       ("CHATTY_MAIL_FROM", "a\r\nBcc: b"),
     ])

@@ -146,6 +146,37 @@ refuses() {
   log_in wanderer
 }
 
+@test "an account that the operator deletes is gone with all that was theirs, its images too" {
+  member leaving friend
+  local key
+  vips gaussnoise "$BATS_TEST_TMPDIR/noise.v" 40 30
+  vips cast "$BATS_TEST_TMPDIR/noise.v" "$BATS_TEST_TMPDIR/noise.png" uchar
+  as leaving call POST /posts '' --form title=x --form content=y --form "image=@$BATS_TEST_TMPDIR/noise.png"
+  expect 200 '.post.image_url != null'
+  key=$(sql "SELECT image_key FROM posts WHERE id = $(field .post.id)")
+  [[ -n $(files_of "$key") ]]
+  new_post friend
+  as leaving post "/posts/$NEW_POST/likes"
+  as leaving post "/subscribe/$(id_of friend)"
+  run chatty user delete "$(full_name leaving)"
+  [[ $status == 0 && $output == *"User $(id_of leaving) deleted"* ]] || wrong "$output"
+  as leaving get /auth/me
+  expect_unauthenticated
+  get "/auth/users/$(id_of leaving)"
+  expect_error 404 'User not found'
+  get "/posts/$NEW_POST"
+  expect 200 '.like_count == 0'
+  get "/auth/users/$(id_of friend)"
+  expect 200 '.follower_count == 0'
+  eventually 20 has_no_files "$key"
+  refuses 'no such user' user delete "$(full_name leaving)"
+  # The names are free again.
+  register leaving
+}
+
+files_of() { find "$CHATTY_HOME/media" -type f -path "*$1*"; }
+has_no_files() { [[ -z $(files_of "$1") ]]; }
+
 # -- Keys -------------------------------------------------------------------------------------------------------------
 
 @test "a key is rotated without anybody being logged out" {

@@ -137,7 +137,7 @@ counters_are_right() {
 'admin:moderation_actions insert
 auth:email_tokens insert update delete, outbox insert, sessions insert update, throttles insert update delete, users insert update delete
 feed:idempotency_keys insert update, subscriptions insert delete
-operator:author_stats insert update, email_tokens delete, moderation_actions insert, outbox update delete, post_stats insert update, sessions update, throttles delete, users insert update
+operator:author_stats insert update, email_tokens delete, moderation_actions insert, outbox update delete, post_stats insert update, sessions update, throttles delete, users insert update delete
 posts:author_stats update, comments insert delete, idempotency_keys insert update, likes insert delete, pending_media insert delete, post_stats update, posts insert update delete, reports insert
 worker:email_tokens delete, idempotency_keys delete, outbox insert update delete, pending_media delete, sessions delete, throttles delete'
 }
@@ -171,7 +171,8 @@ worker:email_tokens delete, idempotency_keys delete, outbox insert update delete
   may feed "INSERT INTO subscriptions (follower_id, following_id) VALUES (5, 6) ON CONFLICT DO NOTHING" "DELETE FROM subscriptions" "SELECT * FROM posts"
   may admin "INSERT INTO moderation_actions (actor_id, action, target_id) VALUES (1, 'delete_post', $post)" "SELECT count(*) FROM comments"
   may recommendations "SELECT * FROM likes, posts, post_stats, active_sessions"
-  may worker "SELECT * FROM outbox FOR UPDATE SKIP LOCKED" "UPDATE outbox SET attempts = 1, claim = nextval('outbox_claims')" "DELETE FROM outbox"
+  may worker "SELECT * FROM outbox FOR UPDATE SKIP LOCKED" "UPDATE outbox SET attempts = 1, claim = nextval('outbox_claims')" "DELETE FROM outbox" \
+    "SELECT remove_abandoned_accounts('7 days', 1)"
   may operator "UPDATE users SET verified_at = now() WHERE username = 'user5'" "SELECT version FROM migrations"
   sql "DELETE FROM posts WHERE id = $post"
 }

@@ -35,6 +35,7 @@ setting CHATTY_CLIENT_MAX_BODY size 1m 'The largest body of a request.'
 setting CHATTY_MEDIA_QUOTA size 1g "The room that one user's images may take, 40m at least."
 setting CHATTY_LOGIN_FAILURES integer:0:10000 10 'Failed logins with one name after which it is locked; 0 is never.'
 setting CHATTY_LOGIN_LOCK integer:1:86400 900 'Seconds that it is locked for, and that failures are counted for.'
+setting CHATTY_UNVERIFIED_DAYS integer:0:30 7 'Days after which registered accounts that nobody has confirmed are removed; 0: never.'
 setting CHATTY_PASSWORD_COST integer:10:15 12 "bcrypt's cost for new passwords: each step doubles the time."
 setting CHATTY_RECOMMENDATION_NEIGHBOURS integer:1:1000 3 'How many similar users recommendations are drawn from.'
 setting CHATTY_RECOMMENDATION_DAMPING integer:0:1000 0 'd in n/(n+d), by which the similarity of users with n likes in common is multiplied; 0 damps nothing.'
@@ -176,6 +177,7 @@ environment_of() {
       ;;
     worker)
       printf '%s\n' "CHATTY_SMTP_URL=$CHATTY_SMTP_URL" "CHATTY_SMTP_CA_FILE=$CHATTY_SMTP_CA_FILE" "CHATTY_MAIL_FROM=$CHATTY_MAIL_FROM" \
+        "CHATTY_UNVERIFIED_DAYS=$CHATTY_UNVERIFIED_DAYS" \
         "CHATTY_RECOMMENDATION_INTERVAL=$CHATTY_RECOMMENDATION_INTERVAL"
       ;;
   esac

@@ -25,6 +25,8 @@ public struct Settings: Sendable {
   public let loginLock: Duration
   /// Mails an hour that one client address may ask for, and that may be asked for to one address; 0 is no limit.
   public let mailRate: Int
+  /// Days after which accounts that nobody has confirmed are removed; 0: never.
+  public let unverifiedDays: Int
   public let recommendationNeighbours: Int
   /// d in n / (n + d), by which the similarity of users with n likes in common is damped; 0 damps nothing.
   public let recommendationDamping: Int
@@ -68,6 +70,8 @@ public struct Settings: Sendable {
     loginFailures = try reader.integer("CHATTY_LOGIN_FAILURES", 0...10_000, default: 10)
     loginLock = .seconds(try reader.integer("CHATTY_LOGIN_LOCK", 1...86_400, default: 900))
     mailRate = try reader.integer("CHATTY_RATE_MAILS", 0...100_000, default: 5)
+    // Longer than the links of registrations are kept, by which such accounts are known, would be never.
+    unverifiedDays = try reader.integer("CHATTY_UNVERIFIED_DAYS", 0...30, default: 7)
     recommendationNeighbours = try reader.integer("CHATTY_RECOMMENDATION_NEIGHBOURS", 1...1000, default: 3)
     recommendationDamping = try reader.integer("CHATTY_RECOMMENDATION_DAMPING", 0...1000, default: 0)
     recommendationInterval = try reader.integer("CHATTY_RECOMMENDATION_INTERVAL", 0...86_400, default: 60)

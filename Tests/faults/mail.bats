@@ -141,20 +141,29 @@ has_worker() { [[ -n $(workers chatty-worker) ]]; }
   [[ $(workers chatty-worker) != "$before" ]]
 }
 
-@test "a mail that takes longer than a claim lasts is sent once" {
+@test "a claim is renewed while its mail is under way, but not by a sender who has lost it, and the mail is sent once" {
   # Claims last two minutes and are renewed every forty seconds.
   behave slow 65
-  queue 1
+  queue 1 lost
   eventually 15 is_at_server
+  # As if it had run out, somebody had had the attempts counted anew, and another worker had it in hand.
+  sql "UPDATE outbox SET claim = nextval('outbox_claims'), attempts = 1, next_attempt_at = now() + interval '1 hour'"
+  queue 1 kept
+  eventually 15 are_at_server 2
   local until
-  until=$(sql "SELECT next_attempt_at FROM outbox")
+  until=$(sql "SELECT next_attempt_at FROM outbox WHERE payload->>'to' LIKE 'kept%'")
   eventually 60 is_later "$until"
+  # The other one's time for it was before.
+  equal "$(sql "SELECT next_attempt_at > now() + interval '30 minutes' FROM outbox WHERE payload->>'to' LIKE 'lost%'")" t
   eventually 60 is_empty
-  each_once 1
+  equal "$(recipients | xargs)" 'kept1@example.org lost1@example.org'
 }
 
-# is_later TIME: the claim of the only mail lasts longer than that.
-is_later() { [[ $(sql "SELECT next_attempt_at > '$1' FROM outbox") == t ]]; }
+# are_at_server COUNT: so many mails are in the server's hands.
+are_at_server() { [[ $(grep -c '^data' "$SERVER/log") == "$1" ]]; }
+
+# is_later TIME: the claim that is kept lasts longer than that.
+is_later() { [[ $(sql "SELECT next_attempt_at > '$1' FROM outbox WHERE payload->>'to' LIKE 'kept%'") == t ]]; }
 
 @test "a mail under way is left alone by whoever wants it tried again, and sent once" {
   behave slow 8

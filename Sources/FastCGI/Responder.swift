@@ -9,7 +9,8 @@ import Glibc
 @Worker
 public final class Responder: TurnEnder {
   public struct Limits: Sendable {
-    /// Requests handled at once. At the limit the worker takes no more; the pool's other workers do.
+    /// Requests handled at once. With so many, those included that have begun to arrive, the worker takes no more; the pool's other
+    /// workers do.
     public var requestsInFlight = 32
     /// The longest request body, in bytes.
     public var bodyLength = 16 << 20
@@ -27,6 +28,8 @@ public final class Responder: TurnEnder {
   private let handler: Handler
   private var connections: [Int32: Connection] = [:]
   private var inFlight = 0
+  /// Connections with a part of a request: it is going to be handled here and nowhere else.
+  private var arriving = 0
   /// Connections with a request that waits for the limit.
   private var waiting: [Connection] = []
   /// Answered in this turn of the loop. They are written together at its end: the web server is woken once and finds them all,
@@ -67,7 +70,7 @@ public final class Responder: TurnEnder {
   // MARK: Connections
 
   private func updateAccepting() {
-    let wanted = !draining && inFlight < limits.requestsInFlight
+    let wanted = !draining && inFlight + arriving < limits.requestsInFlight
     guard wanted != accepting else { return }
     accepting = wanted
     if wanted { listen() } else { Loop.shared.unwatch(listeningSocket) }
@@ -103,6 +106,8 @@ public final class Responder: TurnEnder {
       connection.changedMeanwhile = connection.isBusy || !readiness.isDisjoint(with: .hangup)
       if !connection.isBusy { take(connection) }
     }
+    // What has come along with the connection counts before another is accepted.
+    take(connection)
   }
 
   /// Without descriptors or memory for a connection the socket stays readable, and the loop would do nothing but look at it.
@@ -155,8 +160,16 @@ public final class Responder: TurnEnder {
 
   /// Part of a request is there: the rest has to come soon.
   private func awaitRest(_ connection: Connection) {
+    setArriving(connection, true)
     guard connection.partialTimer == nil else { return }
     connection.partialTimer = Loop.shared.after(limits.receiveTimeout) { [self] in drop(connection) }
+  }
+
+  private func setArriving(_ connection: Connection, _ isArriving: Bool) {
+    guard connection.isArriving != isArriving else { return }
+    connection.isArriving = isArriving
+    arriving += isArriving ? 1 : -1
+    updateAccepting()
   }
 
   private func begin(_ connection: Connection) {
@@ -166,6 +179,7 @@ public final class Responder: TurnEnder {
     guard let request else { return drop(connection) }
     connection.isBusy = true
     inFlight += 1
+    setArriving(connection, false)
     if inFlight == limits.requestsInFlight { updateAccepting() }
     Loop.start { [self] in
       let response = await handler(request)
@@ -213,6 +227,7 @@ public final class Responder: TurnEnder {
     guard connections[connection.descriptor] === connection else { return }
     Loop.shared.unwatch(connection.descriptor)
     connections[connection.descriptor] = nil
+    setArriving(connection, false)
     if draining, connections.isEmpty {
       drained?.resume()
       drained = nil
@@ -226,6 +241,8 @@ private final class Connection {
   let exchange: Exchange
   /// Being answered.
   var isBusy = false
+  /// Part of a request has come.
+  var isArriving = false
   /// Has a request, but the worker is at its limit.
   var isWaiting = false
   /// Something arrived, or the peer closed, while it was being answered: edge-triggered, so it is not reported again.

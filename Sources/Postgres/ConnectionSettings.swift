@@ -12,25 +12,27 @@ public struct ConnectionSettings: Sendable {
   public var applicationName: String
   /// The server ends a statement that runs longer.
   public var statementTimeout: Duration
+  /// The server ends a session whose transaction waits for its next statement for longer.
+  public var idleTransactionTimeout: Duration
   public var connectTimeout: Duration = .seconds(3)
   /// Off behind a pooler that gives each transaction another session (pgbouncer in transaction mode).
   public var preparesStatements: Bool
 
   public init(
     url: String, user: String? = nil, password: String? = nil, applicationName: String, statementTimeout: Duration = .seconds(5),
-    preparesStatements: Bool = true
+    idleTransactionTimeout: Duration = .seconds(10), preparesStatements: Bool = true
   ) {
     self.url = url
     self.user = user
     self.password = password
     self.applicationName = applicationName
     self.statementTimeout = statementTimeout
+    self.idleTransactionTimeout = idleTransactionTimeout
     self.preparesStatements = preparesStatements
   }
 
   /// Keywords and values for `PQconnectStartParams`; a later one wins over what the URL says.
   var parameters: [(String, String)] {
-    let milliseconds = statementTimeout.components.seconds * 1000 + statementTimeout.components.attoseconds / 1_000_000_000_000_000
     var parameters = [("dbname", url)]
     if let user { parameters.append(("user", user)) }
     if let password { parameters.append(("password", password)) }
@@ -41,12 +43,16 @@ public struct ConnectionSettings: Sendable {
       // says itself comes first: of two settings of one thing the last counts.
       let own = ConnectionString.option("options", of: url).map { [$0] } ?? []
       let options = [
-        "statement_timeout=\(milliseconds)", "lock_timeout=\(milliseconds)", "idle_in_transaction_session_timeout=\(2 * milliseconds)",
-        "jit=off",
+        "statement_timeout=\(Self.milliseconds(statementTimeout))", "lock_timeout=\(Self.milliseconds(statementTimeout))",
+        "idle_in_transaction_session_timeout=\(Self.milliseconds(idleTransactionTimeout))", "jit=off",
       ]
       parameters.append(("options", (own + options.map { "-c \($0)" }).joined(separator: " ")))
     }
     return parameters
+  }
+
+  private static func milliseconds(_ duration: Duration) -> Int64 {
+    duration.components.seconds * 1000 + duration.components.attoseconds / 1_000_000_000_000_000
   }
 }
 

@@ -3,6 +3,9 @@ public struct Timestamp: Equatable, Comparable, Sendable, CustomStringConvertibl
   /// Microseconds since 2000-01-01T00:00:00Z.
   public let microseconds: Int64
 
+  /// The microseconds of the finite times that PostgreSQL takes: from 4714-11-24 BC to the end of the year 294276 (manual, 8.5).
+  public static let storable = -211_813_488_000_000_000...9_223_371_331_199_999_999 as ClosedRange<Int64>
+
   public init(microseconds: Int64) { self.microseconds = microseconds }
 
   public static func < (a: Timestamp, b: Timestamp) -> Bool { a.microseconds < b.microseconds }

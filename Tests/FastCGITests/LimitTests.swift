@@ -92,10 +92,11 @@ struct LimitTests {
       if request.target == "/gate" { await gate.pass() }
       return Response(headers: [("Target", request.target)])
     }
+    let other = try await server.client()
+    _ = try await other.get("/kept")
     let inPieces = try await server.client()
     let request = ClientRequest.get("/pieces").bytes
     try await inPieces.send(Array(request[..<20]))
-    let other = try await server.client()
     try await other.send(ClientRequest.get("/gate").bytes)
     try await gate.waitForVisitors(1)
     try await inPieces.send(Array(request[20...]))
@@ -104,6 +105,24 @@ struct LimitTests {
     try await gate.open()
     #expect(try await other.response()["Target"] == "/gate")
     #expect(try await inPieces.response()["Target"] == "/pieces")
+  }
+
+  @Test("a request that has begun to arrive has its place: no more connections are accepted than there are places")
+  func arriving() async throws {
+    var limits = Responder.Limits()
+    limits.receiveTimeout = .seconds(3_600)
+    limits.requestsInFlight = 1
+    let server = try await TestServer.start(limits: limits) { Response(headers: [("Target", $0.target)]) }
+    let inPieces = try await server.client()
+    let request = ClientRequest.get("/pieces").bytes
+    try await inPieces.send(Array(request[..<20]))
+    let other = try await server.client()
+    try await Task.sleep(for: .milliseconds(300))
+    #expect(server.acceptsElsewhere())
+    try await inPieces.send(Array(request[20...]))
+    #expect(try await inPieces.response()["Target"] == "/pieces")
+    #expect(try await server.client().get("/after")["Target"] == "/after")
+    await other.close()
   }
 
   @Test("who leaves while waiting for the limit is forgotten")

@@ -33,7 +33,7 @@ struct ReconnectTests {
           try await operatorOfDatabase.client.terminate(test.name)
         }()
         let results = await PipelineTests.each(300) { index in
-          try await test.client.readOne("SELECT \(index) FROM pg_sleep(\(index == 150 ? 3.0 : 0.0))", as: Int64.self)
+          try await test.client.readOne("SELECT \(index) FROM pg_sleep(\(index == 150 ? 6.0 : 0.0))", as: Int64.self)
         }
         try await terminated
         for (index, result) in results.enumerated() { #expect(try result.get() == Int64(index)) }

@@ -51,12 +51,17 @@ struct TimedCursorTests {
   func cursors() {
     for position in [
       TimedPosition(time: Timestamp(microseconds: 0), id: 1), TimedPosition(time: Timestamp(microseconds: -1), id: .max),
-      TimedPosition(time: Timestamp(microseconds: .max), id: 256),
+      TimedPosition(time: Timestamp(microseconds: Timestamp.storable.lowerBound), id: 256),
+      TimedPosition(time: Timestamp(microseconds: Timestamp.storable.upperBound), id: 256),
     ] {
       #expect(Cursor.decodeTimed(Cursor.encode(position)) == position)
     }
     for text in ["", "AQ", "AAAAAAAAAAAAAAAAAAAAAA", "AAAAAAAAAAD__________w", "AAAAAAAAAAAAAAAAAAAAAAAA", "!!!!!!!!!!!!!!!!!!!!!!"] {
       #expect(Cursor.decodeTimed(text) == nil, "\(text)")
+    }
+    // Times that the database does not take.
+    for time in [.min, Timestamp.storable.lowerBound - 1, Timestamp.storable.upperBound + 1, .max] {
+      #expect(Cursor.decodeTimed(Cursor.encode(TimedPosition(time: Timestamp(microseconds: time), id: 1))) == nil)
     }
   }
 }

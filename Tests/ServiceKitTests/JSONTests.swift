@@ -51,6 +51,13 @@ struct JSONReaderTests {
     #expect(parse(String(repeating: "[", count: 20) + String(repeating: "]", count: 20)) != nil)
   }
 
+  @Test("more values than anybody sends are refused at the first too many")
+  func count() {
+    let elements = { "[" + Array(repeating: "1", count: $0).joined(separator: ",") + "]" }
+    #expect(parse(elements(999)) != nil)
+    #expect { try JSONReader.parse(Array(elements(100_000).utf8)) } throws: { ($0 as? JSONReader.Failure)?.offset == 1 + 999 * 2 }
+  }
+
   @Test("a failure tells where")
   func offset() {
     #expect { try JSONReader.parse(Array(#"{"a": 1, }"#.utf8)) } throws: { ($0 as? JSONReader.Failure)?.offset == 9 }

@@ -15,7 +15,9 @@ struct SettingsTests {
     #expect(settings.database.password == nil)
     #expect(settings.database.applicationName == "chatty-posts")
     #expect(settings.database.statementTimeout == .seconds(5))
+    #expect(settings.database.idleTransactionTimeout == .seconds(10))
     #expect(settings.database.preparesStatements)
+    #expect(settings.queueTime == .seconds(7) && settings.workTime == .seconds(10) && settings.drainTime == .seconds(30))
     #expect(settings.writeConnections == 4)
     #expect(settings.requestsInFlight == 32)
     #expect(settings.keys == ".chatty/keys")
@@ -36,7 +38,8 @@ struct SettingsTests {
       [
         "CHATTY_HOME": "/srv/chatty", "CHATTY_POOL": "login", "CHATTY_DATABASE_URL": "host=db dbname=x", "CHATTY_DATABASE_USER": "me",
         "CHATTY_DATABASE_PASSWORD_FILE": "\(folder.path)/password", "CHATTY_STATEMENT_TIMEOUT": "1500", "CHATTY_PREPARED_STATEMENTS": "off",
-        "CHATTY_WRITE_CONNECTIONS": "1", "CHATTY_IN_FLIGHT": "1", "CHATTY_KEYS": "", "CHATTY_PUBLIC_URL": "https://chat.example/net//",
+        "CHATTY_WRITE_CONNECTIONS": "1", "CHATTY_IN_FLIGHT": "1", "CHATTY_QUEUE_TIME": "60000",
+        "CHATTY_WORK_TIME": "125000", "CHATTY_DRAIN_TIME": "190000", "CHATTY_KEYS": "", "CHATTY_PUBLIC_URL": "https://chat.example/net//",
         "CHATTY_LOG_LEVEL": "debug", "CHATTY_PASSWORD_COST": "15", "CHATTY_SMTP_URL": "smtps://mail.example:465",
         "CHATTY_MAIL_FROM": "x@example.org", "OTHER": "\n",
       ], name: "auth")
@@ -46,6 +49,8 @@ struct SettingsTests {
     #expect(settings.database.password == "a secret")
     #expect(settings.database.applicationName == "chatty-login")
     #expect(settings.database.statementTimeout == .milliseconds(1500))
+    #expect(settings.database.idleTransactionTimeout == .seconds(125))
+    #expect(settings.queueTime == .seconds(60) && settings.workTime == .seconds(125) && settings.drainTime == .seconds(190))
     #expect(!settings.database.preparesStatements)
     #expect(settings.writeConnections == 1 && settings.requestsInFlight == 1)
     #expect(settings.keys == "/srv/chatty/keys")

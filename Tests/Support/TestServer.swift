@@ -2,6 +2,7 @@
 
 import EventLoop
 import FastCGI
+import Glibc
 
 /// A responder on the tests' event loop with a socket of its own.
 public final class TestServer: Sendable {
@@ -33,6 +34,13 @@ public final class TestServer: Sendable {
       await responder.drain()
       withExtendedLifetime(listener) {}
     }
+  }
+
+  /// Whether a connection waits at the socket that no worker has accepted. It is accepted, and closed at once.
+  public func acceptsElsewhere() -> Bool {
+    let descriptor = accept(listener.descriptor, nil, nil)
+    if descriptor >= 0 { close(descriptor) }
+    return descriptor >= 0
   }
 
   public func client(on executor: ThreadExecutor? = nil) async throws -> FastCGIClient {

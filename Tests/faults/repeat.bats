@@ -22,7 +22,7 @@ teardown_file() {
   done
   sleep 1
   touch "$stop"
-  wait $!
+  wait $! || wrong 'a request was not done at all'
   printf '%s keys, %s sent more than once\n' "$(wc -l <"$answers")" "$(awk '$3 > 1' "$answers" | wc -l)" >&2
   [[ $(awk '$3 > 1' "$answers" | wc -l) -gt 0 ]] || wrong 'nothing had to be sent again'
   # One post for each key, and it is the one that the answer told of.

@@ -16,7 +16,7 @@ import time
 import urllib.parse
 
 
-def client(options, number, lines, lock):
+def client(options, number, lines, failures, lock):
     address = urllib.parse.urlsplit(options.url).netloc
     connection, count = None, 0
     while not os.path.exists(options.until):
@@ -24,7 +24,7 @@ def client(options, number, lines, lock):
         key = f"{options.mark}-{number}-{count}"
         body = json.dumps({"title": key, "content": "Once"})
         headers = {"Authorization": "Bearer " + options.token, "Content-Type": "application/json", "Idempotency-Key": key}
-        for attempt in range(1, 200):
+        for attempt in range(1, 600):
             try:
                 if connection is None:
                     connection = http.client.HTTPConnection(address, timeout=10)
@@ -40,10 +40,12 @@ def client(options, number, lines, lock):
                     lines.append(f"{key}\t{json.loads(text)['post']['id']}\t{attempt}")
                 break
             if answer.status not in (409, 502, 503):
-                raise SystemExit(f"{answer.status} {text!r}")
+                failures.append(f"{key}: {answer.status} {text!r}")
+                return
             time.sleep(0.05)
         else:
-            raise SystemExit(f"{key} was never answered")
+            failures.append(f"{key} was never answered")
+            return
 
 
 def main():
@@ -52,14 +54,16 @@ def main():
     for name in ("--token", "--answers", "--mark", "--until"):
         parser.add_argument(name, required=True)
     options = parser.parse_args()
-    lines, lock = [], threading.Lock()
-    threads = [threading.Thread(target=client, args=(options, number, lines, lock)) for number in range(8)]
+    lines, failures, lock = [], [], threading.Lock()
+    threads = [threading.Thread(target=client, args=(options, number, lines, failures, lock)) for number in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     with open(options.answers, "w") as file:
         file.writelines(line + "\n" for line in lines)
+    if failures:
+        raise SystemExit("\n".join(failures))
 
 
 main()

@@ -36,7 +36,7 @@ decoders() {
 
 # upload FILE [CURL ARGUMENT…]: as the painter, and prints the status.
 upload() {
-  curl --silent --output "$BATS_TEST_TMPDIR/answer" --write-out '%{http_code}' --max-time 60 --header "Authorization: Bearer $(token_of painter)" \
+  curl --silent --output /dev/null --write-out '%{http_code}' --max-time 200 --header "Authorization: Bearer $(token_of painter)" \
     --form title=x --form content=y --form "image=@$1" "${@:2}" "$CHATTY_TEST_URL/posts"
 }
 
@@ -89,6 +89,33 @@ upload() {
   done
   equal "$(pending)" 0
   equal "$(decoders)" ''
+}
+
+# painters: the workers of the pool for images.
+painters() { pgrep --parent "$(<"$CHATTY_HOME/service/uploads/supervise/pid")"; }
+
+# are_decoding COUNT
+are_decoding() { [[ $(decoders | wc -l) == "$1" ]]; }
+
+@test "images that take their time are done, with their key or without, behind one another and through a restart" {
+  local n places pid restart
+  places=$((2 * $(painters | wc -l)))
+  for ((n = 1; n <= places + 2; n++)); do
+    upload slow.jpg --header "Idempotency-Key: slow-$n" >"$BATS_TEST_TMPDIR/code$n" 3>&- &
+  done
+  eventually 20 are_decoding "$places" || wrong "not $places decoders but $(decoders | wc -l)"
+  # Each worker has as many as it has places.
+  for pid in $(painters); do equal "$(pgrep --parent "$pid" | wc -l)" 2 "the decoders of worker $pid"; done
+  # As if there were no processor time for them; longer than a worker waits for anything else.
+  decoders | xargs kill -STOP
+  "$ROOT/deploy/restart" uploads >"$BATS_TEST_TMPDIR/restart" 2>&1 </dev/null 3>&- &
+  restart=$!
+  sleep 35
+  decoders | xargs kill -CONT
+  wait "$restart" || wrong "restart: $(<"$BATS_TEST_TMPDIR/restart")"
+  wait
+  for ((n = 1; n <= places + 2; n++)); do equal "$(<"$BATS_TEST_TMPDIR/code$n")" 200 "the status of upload $n"; done
+  equal "$(pending)" 0
 }
 
 @test "a store that cannot be written to is 503 and leaves nothing" {

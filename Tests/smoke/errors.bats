@@ -138,6 +138,8 @@ GET /posts/$ADAS_POST/comments/$ADAS_COMMENT DELETE
 PUT /posts/$ADAS_POST/likes DELETE,GET,HEAD,POST
 GET /posts/$ADAS_POST/reports POST
 GET /auth/login POST
+POST /reset-password GET,HEAD
+DELETE /reset-password.js GET,HEAD
 GET /auth/register POST
 GET /auth/logout POST
 POST /auth/.well-known/jwks.json GET,HEAD

@@ -101,6 +101,21 @@ at_once() {
   expect_invalid query.limit:greater_than_equal query.cursor:value_error
 }
 
+# cursor MICROSECONDS ID: as a page of likes would give it.
+cursor() { python3 -c 'import base64, struct, sys; print(base64.urlsafe_b64encode(struct.pack(">qq", *map(int, sys.argv[1:]))).decode().rstrip("="))' "$@"; }
+
+@test "a cursor that somebody has made up is refused where no time is so far away" {
+  local time
+  for time in 9223372036854775807 9223371331200000000 -211813488000000001 -9223372036854775808; do
+    get "/posts/$NEW_POST/likes?cursor=$(cursor "$time" 5)"
+    expect_invalid query.cursor:value_error
+  done
+  for time in 9223371331199999999 -211813488000000000; do
+    get "/posts/$NEW_POST/likes?cursor=$(cursor "$time" 5)"
+    expect 200
+  done
+}
+
 @test "pages of likes neither repeat nor skip one, though many have the same time" {
   local run
   run=$(full_name crowd)

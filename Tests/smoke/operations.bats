@@ -132,10 +132,19 @@ try_to_log_in() {
     pid=$(workers "$name" | head -n 1)
     [[ -n $pid ]] || wrong "there is no $name"
     kill -9 "$pid"
+    eventually 30 is_replaced "$name" "$pid"
     eventually 30 is_ready
     get /posts
     expect 200
   done
+}
+
+# is_replaced NAME PID: PID is gone, and there is one in its place, with a child if it has children. What lives on of the old ones, and
+# may still answer, is nobody's child any more.
+is_replaced() {
+  local present
+  present=$(workers "$1")
+  ! grep -qx "$2" <<<"$present" && [[ $(wc -l <<<"$present") -ge 2 ]]
 }
 
 is_ready() {

@@ -173,6 +173,10 @@ setup_file() {
   get "$(next_page)"
   expect 200 'length == 2'
   [[ -z $(header Link) ]] || wrong 'a Link on the last page'
+  # The longest address that nginx takes, of characters that take three bytes in the header.
+  get "/posts?limit=1&long=$(printf '<%.0s' {1..7900})"
+  expect 200
+  [[ $(header Link) == *%3C%3C%3C*limit=1* ]]
 }
 
 @test "the list has 50 entries unless asked otherwise, 1 to 100" {

@@ -29,7 +29,7 @@ setup() {
 }
 
 migrate() {
-  CHATTY_DATABASE_OWNER_URL=$SCRATCH_URL "${1:-$MIGRATE}"
+  CHATTY_DATABASE_OWNER_URL=$SCRATCH_URL "${@:-$MIGRATE}"
 }
 
 # sql STATEMENT…: each is a command of its own, the last one's rows come back, columns divided by |.
@@ -425,8 +425,25 @@ applied() { sql "SELECT string_agg(m::text, ' ' ORDER BY version) FROM migration
   sql 'DROP TABLE once' 'DELETE FROM migrations WHERE version = 9000'
 }
 
+@test "another stack does not take the roles from the one that has them, unless it is told to" {
+  local before
+  before=$(sql "SELECT string_agg(rolpassword, ' ' ORDER BY rolname) FROM pg_authid WHERE rolname LIKE 'chatty\_%'")
+  export CHATTY_HOME=$BATS_TEST_TMPDIR/home
+  mkdir "$CHATTY_HOME"
+  run ! migrate
+  [[ $output == *'has the roles chatty_… already'*--new-passwords* ]]
+  [[ ! -e $CHATTY_HOME/secrets ]]
+  equal "$(sql "SELECT string_agg(rolpassword, ' ' ORDER BY rolname) FROM pg_authid WHERE rolname LIKE 'chatty\_%'")" "$before"
+  run ! migrate "$MIGRATE" --other
+  [[ $output == *'takes --new-passwords and nothing else'* ]]
+  migrate "$MIGRATE" --new-passwords
+  # The next test finds that the stack has them back.
+  [[ $(sql "SELECT string_agg(rolpassword, ' ' ORDER BY rolname) FROM pg_authid WHERE rolname LIKE 'chatty\_%'") != "$before" ]]
+}
+
 @test "each role logs in with its password" {
   local role
+  migrate
   for role in auth posts feed admin recommendations worker operator; do
     equal "$(PGPASSWORD=$(<"$CHATTY_HOME/secrets/$role.password") psql --no-psqlrc --tuples-only --no-align \
       "$(sed -E 's|://[^/@]*@|://|; s|([?&])user=[^&]*|\1|' <<<"$SCRATCH_URL")" --username "chatty_$role" --command 'SELECT current_user')" "chatty_$role"

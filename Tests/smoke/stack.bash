@@ -76,14 +76,7 @@ stack_processes() {
 
 # supervisor: the process id of the runsvdir that keeps this stack running.
 supervisor() {
-  local process
-  for process in /proc/[0-9]*; do
-    if [[ $(tr '\0' ' ' <"$process/cmdline" 2>/dev/null) == *runsvdir*"$CHATTY_HOME/service"* ]]; then
-      printf '%s' "${process#/proc/}"
-      return
-    fi
-  done
-  return 1
+  pgrep --full --exact "runsvdir -P $CHATTY_HOME/service"
 }
 
 # workers NAME: the process ids of a pool's or program's workers, such as chatty-posts.

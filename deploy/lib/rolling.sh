@@ -1,19 +1,18 @@
 # shellcheck shell=bash
 # Replacing processes that serve, so that no request fails.
 
-# How long a worker may take to finish: longer than it gives itself, and the web server.
-readonly DRAIN_SECONDS=45
-
 # replace_workers POOL: one after the other is told to finish, each once there is one in the last one's place. multiwatch keeps the
 # socket, so what comes in between waits for the next worker.
 replace_workers() {
-  local pool=$1 old wanted pid replaced=0
+  local pool=$1 old wanted pid seconds replaced=0
+  # What it gives itself, and some.
+  seconds=$(($(<"$CHATTY_HOME/env/$pool/CHATTY_DRAIN_TIME") / 1000 + 15))
   old=$(workers_of "$pool")
   [[ -n $old ]] || fail "the pool $pool has no workers"
   wanted=$(wc -l <<<"$old")
   for pid in $old; do
     kill -TERM "$pid" 2>/dev/null || true
-    eventually "$DRAIN_SECONDS" has_new_worker "$pool" "$pid" "$wanted" || {
+    eventually "$seconds" has_new_worker "$pool" "$pid" "$wanted" || {
       show_log "$pool"
       fail "the pool $pool has no new worker in the place of $pid; the others were left as they are"
     }

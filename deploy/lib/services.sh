@@ -49,6 +49,8 @@ define_pools() {
     # Hashes and images take what the others leave of the processor, and a tenth when they leave nothing.
     VALUES[PRIORITY]=''
     if [[ $pool == login || $pool == uploads ]]; then VALUES[PRIORITY]='nice -n 10'; fi
+    times_of "$pool"
+    VALUES[KILL_SECONDS]=$((DRAIN_TIME / 1000 + 10))
     # What all of nginx's workers together may have waiting.
     VALUES[BACKLOG]=$((2 * $(gate "$pool") + 64))
     write_environment "$pool"

@@ -149,6 +149,19 @@ recall_stack() {
 # While one image is decoded another can arrive: with more the pool would take more processor time than there is.
 readonly UPLOADS_IN_FLIGHT=2
 
+# times_of POOL: how long a request may wait for a worker, how long its work may take, and how long a worker that is told to stop goes on
+# at most, in milliseconds: QUEUE_TIME, WORK_TIME and DRAIN_TIME.
+times_of() {
+  if [[ $1 == uploads ]]; then
+    # The decoder has a minute for each of the two files.
+    QUEUE_TIME=60000 WORK_TIME=$((120000 + CHATTY_STATEMENT_TIMEOUT))
+  else
+    QUEUE_TIME=$((CHATTY_STATEMENT_TIMEOUT + 2000)) WORK_TIME=$((2 * CHATTY_STATEMENT_TIMEOUT))
+  fi
+  DRAIN_TIME=$((QUEUE_TIME + WORK_TIME + 5000))
+  if ((DRAIN_TIME < 30000)); then DRAIN_TIME=30000; fi
+}
+
 # environment_of SERVICE: the variables that a pool, the worker or the operator gets, as lines NAME=value.
 environment_of() {
   local service=$1 role in_flight=$CHATTY_IN_FLIGHT
@@ -160,6 +173,8 @@ environment_of() {
     "CHATTY_STATEMENT_TIMEOUT=$CHATTY_STATEMENT_TIMEOUT" "CHATTY_PREPARED_STATEMENTS=$CHATTY_PREPARED_STATEMENTS" \
     "CHATTY_KEYS=$CHATTY_KEYS" "CHATTY_PUBLIC_URL=$CHATTY_PUBLIC_URL" "CHATTY_LOG_LEVEL=$CHATTY_LOG_LEVEL"
   if is_pool "$service"; then
+    times_of "$service"
+    printf '%s\n' "CHATTY_QUEUE_TIME=$QUEUE_TIME" "CHATTY_WORK_TIME=$WORK_TIME" "CHATTY_DRAIN_TIME=$DRAIN_TIME"
     # A worker has many requests at once, each made of some dozen small pieces of memory; by default the allocator keeps only seven of a
     # size at hand (glibc manual, "Memory Allocation Tunables").
     printf '%s\n' "CHATTY_IN_FLIGHT=$in_flight" "CHATTY_WRITE_CONNECTIONS=$CHATTY_WRITE_CONNECTIONS" "GLIBC_TUNABLES=glibc.malloc.tcache_count=200"

@@ -10,9 +10,12 @@ package struct JSONReader {
 
   /// How deep values may be nested: nothing that we are sent goes beyond two.
   private static let depthLimit = 32
+  /// How many values there may be, each of which takes far more memory than it has bytes: nothing that we are sent has ten.
+  private static let countLimit = 1000
 
   private let bytes: [UInt8]
   private var place = 0
+  private var count = 0
 
   private init(_ bytes: [UInt8]) { self.bytes = bytes }
 
@@ -40,7 +43,8 @@ package struct JSONReader {
 
   private mutating func value(depth: Int) throws(Failure) -> JSONValue {
     skipBlanks()
-    guard depth < Self.depthLimit, let byte = next else { throw failure }
+    count += 1
+    guard depth < Self.depthLimit, count <= Self.countLimit, let byte = next else { throw failure }
     switch byte {
     case UInt8(ascii: "{"): return try object(depth)
     case UInt8(ascii: "["): return try array(depth)

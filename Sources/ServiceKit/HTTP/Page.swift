@@ -63,7 +63,7 @@ package enum Cursor {
     guard let bytes = Base64URL.decode(Array(text.utf8)), bytes.count == 16 else { return nil }
     let time = Int64(bitPattern: bytes[..<8].reduce(0) { $0 << 8 | UInt64($1) })
     let id = Int64(bitPattern: bytes[8...].reduce(0) { $0 << 8 | UInt64($1) })
-    return id > 0 ? TimedPosition(time: Timestamp(microseconds: time), id: id) : nil
+    return id > 0 && Timestamp.storable.contains(time) ? TimedPosition(time: Timestamp(microseconds: time), id: id) : nil
   }
 
   private static func bytes(of number: Int64) -> [UInt8] { withUnsafeBytes(of: number.bigEndian) { Array($0) } }

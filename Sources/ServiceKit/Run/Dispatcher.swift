@@ -21,7 +21,7 @@ package final class Dispatcher {
     self.settings = settings
     self.database = database
     self.verifier = verifier
-    deadline = (settings.database.statementTimeout + .seconds(2)).components.seconds
+    deadline = settings.queueTime.components.seconds
   }
 
   package func respond(to raw: FastCGI.Request) async -> FastCGI.Response {

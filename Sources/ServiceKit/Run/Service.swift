@@ -58,6 +58,7 @@ public enum Service {
 
     var limits = Responder.Limits()
     limits.requestsInFlight = settings.requestsInFlight
+    limits.drainTimeout = settings.drainTime
     let responder = Responder(limits: limits) { request in await dispatcher.respond(to: request) }
     client.connect()
     responder.start()

@@ -14,6 +14,12 @@ public struct Settings: Sendable {
   public let writeConnections: Int
   /// Requests that a worker handles at once.
   public let requestsInFlight: Int
+  /// How long a request may have waited for a worker and still be begun.
+  public let queueTime: Duration
+  /// How long its work may take.
+  public let workTime: Duration
+  /// How long a worker that is told to stop goes on at most.
+  public let drainTime: Duration
   public let keys: String
   /// The address that people reach this Chatty at, without a slash at the end. Mail links and tokens carry it.
   public let publicURL: String
@@ -53,12 +59,17 @@ public struct Settings: Sendable {
     home = try reader.text("CHATTY_HOME", default: ".chatty")
     pool = try reader.text("CHATTY_POOL", default: name)
     let timeout = try reader.integer("CHATTY_STATEMENT_TIMEOUT", 100...600_000, default: 5_000)
+    queueTime = .milliseconds(try reader.integer("CHATTY_QUEUE_TIME", 100...3_600_000, default: timeout + 2_000))
+    workTime = .milliseconds(try reader.integer("CHATTY_WORK_TIME", 100...3_600_000, default: 2 * timeout))
+    drainTime = .milliseconds(try reader.integer("CHATTY_DRAIN_TIME", 100...3_600_000, default: 30_000))
     database = ConnectionSettings(
       url: try reader.databaseURL("CHATTY_DATABASE_URL", default: "postgresql:///chatty?host=\(home)/run"),
       user: try reader.text("CHATTY_DATABASE_USER", default: "chatty_\(name)"),
       password: try reader.secret("CHATTY_DATABASE_PASSWORD_FILE"),
       applicationName: "chatty-\(pool)",
       statementTimeout: .milliseconds(timeout),
+      // What is done within a transaction need not all be done by the database.
+      idleTransactionTimeout: workTime,
       preparesStatements: try reader.choice("CHATTY_PREPARED_STATEMENTS", ["on": true, "off": false], default: true))
     writeConnections = try reader.integer("CHATTY_WRITE_CONNECTIONS", 1...64, default: 4)
     requestsInFlight = try reader.integer("CHATTY_IN_FLIGHT", 1...1024, default: 32)

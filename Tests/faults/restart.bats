@@ -48,16 +48,21 @@ teardown_file() {
   expect_acknowledged_writes
 }
 
-@test "a request that takes its time is answered when its worker is told to stop in the middle" {
-  # The comment waits for the lock on its post; the restart begins meanwhile.
-  local post
+@test "requests that take their time are answered when their worker is told to stop in the middle" {
+  # The comments wait for the lock on their post; the restart begins meanwhile. There are so many that each worker has some.
+  local post n requests=()
   post=$(head -n 1 "$BATS_FILE_TMPDIR/posts")
-  psql --no-psqlrc --quiet "$CHATTY_TEST_DATABASE_URL" --command "BEGIN; SELECT FROM posts WHERE id = $post FOR UPDATE; SELECT pg_sleep(2); COMMIT" \
+  psql --no-psqlrc --quiet "$CHATTY_TEST_DATABASE_URL" --command "BEGIN; SELECT FROM posts WHERE id = $post FOR UPDATE; SELECT pg_sleep(3); COMMIT" \
     >/dev/null 3>&- &
   sleep 0.5
+  for n in {1..16}; do
+    curl --silent --output /dev/null --write-out '%{http_code}' --max-time 20 --header "Authorization: Bearer $(token_of traveller)" \
+      --json '{"content": "Patience"}' "$CHATTY_TEST_URL/posts/$post/comments" >"$BATS_TEST_TMPDIR/code$n" 3>&- &
+    requests+=($!)
+  done
   (sleep 0.3 && exec "$ROOT/deploy/restart") </dev/null >/dev/null 2>&1 3>&- &
   local restart=$!
-  as traveller post "/posts/$post/comments" '{"content": "Patience"}'
-  expect 200
+  wait "${requests[@]}"
+  for n in {1..16}; do equal "$(<"$BATS_TEST_TMPDIR/code$n")" 200 "the status of comment $n"; done
   wait "$restart"
 }

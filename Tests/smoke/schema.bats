@@ -426,17 +426,16 @@ applied() { sql "SELECT string_agg(m::text, ' ' ORDER BY version) FROM migration
 }
 
 @test "another stack does not take the roles from the one that has them, unless it is told to" {
-  local before
+  local before home=$BATS_TEST_TMPDIR/home
   before=$(sql "SELECT string_agg(rolpassword, ' ' ORDER BY rolname) FROM pg_authid WHERE rolname LIKE 'chatty\_%'")
-  export CHATTY_HOME=$BATS_TEST_TMPDIR/home
-  mkdir "$CHATTY_HOME"
-  run ! migrate
+  mkdir "$home"
+  CHATTY_HOME=$home run ! migrate
   [[ $output == *'has the roles chatty_… already'*--new-passwords* ]]
-  [[ ! -e $CHATTY_HOME/secrets ]]
+  [[ ! -e $home/secrets ]]
   equal "$(sql "SELECT string_agg(rolpassword, ' ' ORDER BY rolname) FROM pg_authid WHERE rolname LIKE 'chatty\_%'")" "$before"
-  run ! migrate "$MIGRATE" --other
+  CHATTY_HOME=$home run ! migrate "$MIGRATE" --other
   [[ $output == *'takes --new-passwords and nothing else'* ]]
-  migrate "$MIGRATE" --new-passwords
+  CHATTY_HOME=$home migrate "$MIGRATE" --new-passwords
   # The next test finds that the stack has them back.
   [[ $(sql "SELECT string_agg(rolpassword, ' ' ORDER BY rolname) FROM pg_authid WHERE rolname LIKE 'chatty\_%'") != "$before" ]]
 }

@@ -65,7 +65,7 @@ extension AuthService {
     let page = try request.page()
     let sessions = try await Queries.sessions(of: context.caller, page, on: context.database)
     if sessions.isEmpty { try await context.requireSession() }
-    return .list(sessions, page, request, id: { $0.id })
+    return .list(sessions, page, request, position: { $0.id })
   }
 
   /// DELETE /auth/sessions/{id}

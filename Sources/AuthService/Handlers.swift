@@ -75,7 +75,7 @@ extension AuthService {
   static func searchUsers(_ request: Request, _ context: Context) async throws(APIError) -> Reply {
     let input = request.input
     let prefix = input.queryText("username", required: 1...Username.length.upperBound)
-    let page = input.namedPage()
+    let page = input.page(by: String.self)
     try input.validate()
     let users = try await Queries.users(named: prefix, page, on: context.database)
     return .list(users, page, request) { $0.username.lowercased() }

@@ -163,7 +163,7 @@ extension AuthService {
     }
 
     /// The active users whose names begin with `prefix`, in whatever case, by name. They are read from the index of names, in its order.
-    static func users(named prefix: String, _ page: NamedPage, on database: Database) async throws(APIError) -> [User] {
+    static func users(named prefix: String, _ page: KeysetPage<String>, on database: Database) async throws(APIError) -> [User] {
       try await database.read(
         """
         SELECT \(User.columns) FROM users u JOIN author_stats a ON a.user_id = u.id

@@ -32,7 +32,7 @@ extension FeedService {
       guard let followsSomebody else { throw .unauthorized }
       guard followsSomebody else { return .json(Feed(message: "No subscriptions yet", posts: [])) }
     }
-    return .page({ Feed(message: "Your feed", posts: $0) }, of: posts, page, request, id: { $0.id })
+    return .page({ Feed(message: "Your feed", posts: $0) }, of: posts, page, request, position: { $0.id })
   }
 
   /// Why the caller could not subscribe.

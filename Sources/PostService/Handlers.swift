@@ -120,7 +120,7 @@ extension PostService {
   static func listLikes(_ request: Request, _ context: Context) async throws(APIError) -> Reply {
     let input = request.input
     let post = input.pathID("post_id")
-    let page = input.timedPage()
+    let page = input.page(by: TimedPosition.self)
     try input.validate()
     let likes = try await Queries.likes(of: post, page, on: context.database)
     if likes.isEmpty { try await requireVisible(post, context) }

@@ -182,7 +182,7 @@ extension PostService {
     }
 
     /// Who likes a post, newest first, without blocked users. Empty also if there is no such post.
-    static func likes(of post: Int64, _ page: TimedPage, on database: Database) async throws(APIError) -> [Like] {
+    static func likes(of post: Int64, _ page: KeysetPage<TimedPosition>, on database: Database) async throws(APIError) -> [Like] {
       try await database.read(
         """
         SELECT \(Like.columns)

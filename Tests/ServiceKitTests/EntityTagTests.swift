@@ -54,14 +54,14 @@ struct TimedCursorTests {
       TimedPosition(time: Timestamp(microseconds: Timestamp.storable.lowerBound), id: 256),
       TimedPosition(time: Timestamp(microseconds: Timestamp.storable.upperBound), id: 256),
     ] {
-      #expect(Cursor.decodeTimed(Cursor.encode(position)) == position)
+      #expect(Cursor.decode(Cursor.encode(position), as: TimedPosition.self) == position)
     }
     for text in ["", "AQ", "AAAAAAAAAAAAAAAAAAAAAA", "AAAAAAAAAAD__________w", "AAAAAAAAAAAAAAAAAAAAAAAA", "!!!!!!!!!!!!!!!!!!!!!!"] {
-      #expect(Cursor.decodeTimed(text) == nil, "\(text)")
+      #expect(Cursor.decode(text, as: TimedPosition.self) == nil, "\(text)")
     }
     // Times that the database does not take.
     for time in [.min, Timestamp.storable.lowerBound - 1, Timestamp.storable.upperBound + 1, .max] {
-      #expect(Cursor.decodeTimed(Cursor.encode(TimedPosition(time: Timestamp(microseconds: time), id: 1))) == nil)
+      #expect(Cursor.decode(Cursor.encode(TimedPosition(time: Timestamp(microseconds: time), id: 1)), as: TimedPosition.self) == nil)
     }
   }
 }

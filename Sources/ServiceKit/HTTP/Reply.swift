@@ -17,30 +17,23 @@ public struct Reply {
   ///
   /// - Parameters:
   ///   - rows: what the statement gave with `page.fetch` as its limit: one more than the page holds if there is a next one.
-  ///   - id: the id by which the list is ordered.
-  public static func list<Row: Encodable>(_ rows: [Row], _ page: Page, _ request: Request, id: (Row) -> Int64) -> Reply {
-    Reply(status: 200, Array(rows.prefix(page.limit)), headers: linkToNext(rows, page.limit, request) { Cursor.encode(id($0)) })
-  }
-
-  /// As `list`, for a list that runs by time.
-  public static func list<Row: Encodable>(
-    _ rows: [Row], _ page: TimedPage, _ request: Request, position: (Row) -> TimedPosition
+  ///   - position: where a row stands in the list.
+  public static func list<Row: Encodable, Position: ListPosition>(
+    _ rows: [Row], _ page: KeysetPage<Position>, _ request: Request, position: (Row) -> Position
   ) -> Reply {
-    Reply(status: 200, Array(rows.prefix(page.limit)), headers: linkToNext(rows, page.limit, request) { Cursor.encode(position($0)) })
+    self.page({ $0 }, of: rows, page, request, position: position)
   }
 
   /// As `list`, for a page that is a member of a larger body.
-  public static func page<Row>(
-    _ body: ([Row]) -> some Encodable, of rows: [Row], _ page: Page, _ request: Request, id: (Row) -> Int64
+  public static func page<Row, Position: ListPosition>(
+    _ body: ([Row]) -> some Encodable, of rows: [Row], _ page: KeysetPage<Position>, _ request: Request, position: (Row) -> Position
   ) -> Reply {
-    Reply(status: 200, body(Array(rows.prefix(page.limit))), headers: linkToNext(rows, page.limit, request) { Cursor.encode(id($0)) })
-  }
-
-  static func linkToNext<Row>(
-    _ rows: [Row], _ limit: Int, _ request: Request, cursor: (Row) -> String
-  ) -> [(name: String, value: String)] {
-    guard rows.count > limit else { return [] }
-    return [("Link", "<\(request.nextPage(after: cursor(rows[limit - 1]), limit: limit))>; rel=\"next\"")]
+    var headers: [(name: String, value: String)] = []
+    if rows.count > page.limit {
+      let next = request.nextPage(after: Cursor.encode(position(rows[page.limit - 1])), limit: page.limit)
+      headers.append(("Link", "<\(next)>; rel=\"next\""))
+    }
+    return Reply(status: 200, body(Array(rows.prefix(page.limit))), headers: headers)
   }
 
   /// A body of JSON that was written before, status 200.

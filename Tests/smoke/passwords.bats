@@ -81,6 +81,7 @@ weaken() { sql "UPDATE users SET hashed_password = '$PASSWORD_HASH' WHERE id = $
   # Both have found the old hash.
   send "$(credentials doubled)" /auth/login >"$BATS_TEST_TMPDIR/first" &
   local first=$!
+  eventually 10 waits_for_lock 1
   send "$(credentials doubled)" /auth/login >"$BATS_TEST_TMPDIR/second" &
   local second=$!
   eventually 10 waits_for_lock 2

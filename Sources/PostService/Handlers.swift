@@ -61,8 +61,9 @@ extension PostService {
   /// DELETE /posts/{post_id}
   static func delete(_ request: Request, _ context: Context) async throws(APIError) -> Reply {
     let id = try request.path.id("post_id")
-    guard try await Queries.delete(id, by: context.caller, on: context.database) else {
-      throw await notChanged(id, isConditional: false, context)
+    let versions = request.expectedVersions
+    guard try await Queries.delete(id, ifOneOf: versions, by: context.caller, on: context.database) else {
+      throw await notChanged(id, isConditional: versions != nil, context)
     }
     return .json(Message("Post deleted"))
   }
@@ -156,7 +157,7 @@ extension PostService {
 
   /// Why the caller could not change a post.
   ///
-  /// - Parameter isConditional: whether it was to be changed only if it is as the caller has seen it.
+  /// - Parameter isConditional: whether it was to be changed, or deleted, only if it is as the caller has seen it.
   private static func notChanged(_ post: Int64, isConditional: Bool, _ context: Context) async -> APIError {
     do throws(APIError) {
       guard let author = try await Queries.author(of: post, on: context.database) else {

@@ -58,8 +58,7 @@ extension PostService {
     static func update(
       _ id: Int64, title: String?, content: String?, ifOneOf versions: [Int64]?, by caller: Caller, on database: Database
     ) async throws(APIError) -> Post? {
-      let isExpected: Query = versions.map { "AND \(Post.versionColumn) = ANY (\(IDList($0)))" } ?? ""
-      return try await database.writeOne(
+      try await database.writeOne(
         """
         WITH caller AS (\(caller.session)),
         changed AS (
@@ -71,7 +70,7 @@ extension PostService {
               WHEN \(title != nil || content != nil) THEN greatest(now(), posts.updated_at + interval '1 microsecond')
               ELSE posts.updated_at
             END
-          FROM caller WHERE posts.id = \(id) AND posts.user_id = caller.user_id \(isExpected)
+          FROM caller WHERE posts.id = \(id) AND posts.user_id = caller.user_id \(hasVersion(of: versions))
           RETURNING posts.*
         )
         SELECT \(Post.columns(for: caller))
@@ -79,14 +78,23 @@ extension PostService {
         """, as: Post.self)
     }
 
-    /// Deletes a post with its comments and likes. False, and nothing has changed, if it is not the caller's.
-    static func delete(_ id: Int64, by caller: Caller, on database: Database) async throws(APIError) -> Bool {
+    /// Deletes a post with its comments and likes. False, and nothing has changed, if it is not the caller's or has another version.
+    ///
+    /// - Parameter versions: as of `update`.
+    static func delete(
+      _ id: Int64, ifOneOf versions: [Int64]?, by caller: Caller, on database: Database
+    ) async throws(APIError) -> Bool {
       try await database.writeOne(
         """
         WITH caller AS (\(caller.session))
-        DELETE FROM posts USING caller WHERE posts.id = \(id) AND posts.user_id = caller.user_id
+        DELETE FROM posts USING caller WHERE posts.id = \(id) AND posts.user_id = caller.user_id \(hasVersion(of: versions))
         RETURNING posts.id
         """, as: Int64.self) != nil
+    }
+
+    /// A further condition on a row of `posts`.
+    private static func hasVersion(of versions: [Int64]?) -> Query {
+      versions.map { "AND \(Post.versionColumn) = ANY (\(IDList($0)))" } ?? ""
     }
 
     // MARK: Comments

@@ -99,10 +99,36 @@ expect_unmodified() {
   done
 }
 
-@test "who may not edit a post is told so, whatever the condition" {
+@test "what has changed since it was read is not deleted either" {
+  local tag other
+  tag=$(tag_of)
+  as ada patch "$POST" '{"title": "Not what you have seen"}'
+  for other in "$tag" "W/$(tag_of)" '"x"' nonsense; do
+    as ada delete "$POST" '' --header "If-Match: $other"
+    expect_error 412 'The post has changed since it was read: read it again'
+  done
+  get "$POST"
+  expect 200 '.title == "Not what you have seen"'
+  # A like is no change of what is written.
+  tag=$(tag_of)
+  as bob post "$POST/likes"
+  as ada delete "$POST" '' --header "If-Match: $tag"
+  expect 200 '{"message": "Post deleted"}'
+  as ada delete "$POST" '' --header "If-Match: $tag"
+  expect_error 404 'Post not found'
+  new_post ada
+  as ada delete "/posts/$NEW_POST" '' --header 'If-Match: *'
+  expect 200
+}
+
+@test "who may not edit or delete a post is told so, whatever the condition" {
   as bob patch "$POST" '{"title": "Bob was here"}' --header 'If-Match: "x"'
   expect_error 403 'Not the author of this post'
+  as bob delete "$POST" '' --header 'If-Match: "x"'
+  expect_error 403 'Not the author of this post'
   as ada patch /posts/9223372036854775807 '{"title": "x"}' --header 'If-Match: "x"'
+  expect_error 404 'Post not found'
+  as ada delete /posts/9223372036854775807 '' --header 'If-Match: "x"'
   expect_error 404 'Post not found'
   patch "$POST" '{"title": "x"}' --header 'If-Match: "x"'
   expect_unauthenticated

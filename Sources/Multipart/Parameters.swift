@@ -11,16 +11,19 @@ struct ParameterizedValue: Equatable {
   ///
   /// In quotation marks a backslash escapes a quotation mark or another backslash; before anything else it stands for itself, since
   /// there are browsers that send `filename="C:\picture.png"`.
+  ///
+  /// All of it goes by unicode scalars. Swift's characters are what a reader takes for one: a quotation mark and the combining mark with
+  /// which a name begins would be a character, and no quotation mark.
   init?(_ text: some StringProtocol) {
-    var rest = Substring(text)
-    let value = Self.trimmed(rest.prefix { $0 != ";" })
+    var rest = Substring(text).unicodeScalars
+    let value = String(Self.trimmed(rest.prefix { $0 != ";" }))
     guard !value.isEmpty, value.utf8.allSatisfy({ Self.isToken($0) || $0 == UInt8(ascii: "/") }) else { return nil }
-    rest = rest.dropFirst(rest.prefix { $0 != ";" }.count)
+    rest = rest.drop { $0 != ";" }
     var parameters: [String: String] = [:]
     while rest.first == ";" {
       rest = Self.trimmedStart(rest.dropFirst())
-      let name = rest.prefix { $0 != "=" && $0 != ";" }
-      rest = rest.dropFirst(name.count)
+      let name = String(rest.prefix { $0 != "=" && $0 != ";" })
+      rest = rest.drop { $0 != "=" && $0 != ";" }
       guard !name.isEmpty, name.utf8.allSatisfy(Self.isToken), rest.first == "=" else { return nil }
       rest = rest.dropFirst()
       guard let found = rest.first == "\"" ? Self.quoted(&rest) : Self.plain(&rest) else { return nil }
@@ -32,13 +35,13 @@ struct ParameterizedValue: Equatable {
     self.parameters = parameters
   }
 
-  private static func quoted(_ rest: inout Substring) -> String? {
+  private static func quoted(_ rest: inout Substring.UnicodeScalarView) -> String? {
     var text = ""
-    var place = rest.unicodeScalars.dropFirst()
+    var place = rest.dropFirst()
     while let scalar = place.popFirst() {
       switch scalar {
       case "\"":
-        rest = Substring(place)
+        rest = place
         return text
       case "\\":
         if let next = place.first, next == "\"" || next == "\\" {
@@ -54,11 +57,11 @@ struct ParameterizedValue: Equatable {
   }
 
   /// Without quotation marks: what a boundary may have besides a token's characters is taken too, as it is sent often enough.
-  private static func plain(_ rest: inout Substring) -> String? {
-    let text = rest.prefix { $0 != ";" && $0 != " " && $0 != "\t" }
-    rest = rest.dropFirst(text.count)
+  private static func plain(_ rest: inout Substring.UnicodeScalarView) -> String? {
+    let text = String(rest.prefix { $0 != ";" && $0 != " " && $0 != "\t" })
+    rest = rest.drop { $0 != ";" && $0 != " " && $0 != "\t" }
     guard !text.isEmpty, text.utf8.allSatisfy({ isToken($0) || "()/:=?@,".utf8.contains($0) }) else { return nil }
-    return String(text)
+    return text
   }
 
   /// RFC 9110, section 5.6.2.
@@ -69,13 +72,15 @@ struct ParameterizedValue: Equatable {
     }
   }
 
-  static func trimmed(_ text: Substring) -> Substring {
+  static func trimmed(_ text: Substring.UnicodeScalarView) -> Substring.UnicodeScalarView {
     var text = trimmedStart(text)
     while text.last == " " || text.last == "\t" { text.removeLast() }
     return text
   }
 
-  private static func trimmedStart(_ text: Substring) -> Substring { text.drop { $0 == " " || $0 == "\t" } }
+  private static func trimmedStart(_ text: Substring.UnicodeScalarView) -> Substring.UnicodeScalarView {
+    text.drop { $0 == " " || $0 == "\t" }
+  }
 }
 
 /// The boundary of a multipart body (RFC 2046, section 5.1.1): 1 to 70 of certain characters.

@@ -23,11 +23,12 @@ public struct PartHeaders: Equatable, Sendable {
     var type: ParameterizedValue?
     guard let text = String(validating: bytes, as: UTF8.self) else { throw .brokenHeaders("the headers of a part are not UTF-8") }
     for line in try Self.lines(of: text) {
-      let name = line.prefix { $0 != ":" }
-      guard name.count < line.count, !name.isEmpty, name.utf8.allSatisfy(ParameterizedValue.isToken) else {
+      let name = String(line.prefix { $0 != ":" })
+      let afterName = line.drop { $0 != ":" }
+      guard !afterName.isEmpty, !name.isEmpty, name.utf8.allSatisfy(ParameterizedValue.isToken) else {
         throw .brokenHeaders("a part has a line that is no header")
       }
-      let value = ParameterizedValue.trimmed(line.dropFirst(name.count + 1))
+      let value = String(ParameterizedValue.trimmed(afterName.dropFirst()))
       switch name.lowercased() {
       case "content-disposition":
         guard disposition == nil, let parsed = ParameterizedValue(value), parsed.value == "form-data" else {
@@ -53,8 +54,8 @@ public struct PartHeaders: Equatable, Sendable {
   }
 
   /// Lines end with CR LF; neither is anywhere else, and neither are other control characters but the tab.
-  private static func lines(of text: String) throws(MultipartError) -> [Substring] {
-    var lines: [Substring] = []
+  private static func lines(of text: String) throws(MultipartError) -> [Substring.UnicodeScalarView] {
+    var lines: [Substring.UnicodeScalarView] = []
     var rest = text.unicodeScalars[...]
     while !rest.isEmpty {
       let line = rest.prefix { $0 != "\r" }
@@ -66,7 +67,7 @@ public struct PartHeaders: Equatable, Sendable {
         guard rest.dropFirst().first == "\n" else { throw .brokenHeaders("the headers of a part have a control character") }
         rest = rest.dropFirst(2)
       }
-      lines.append(Substring(line))
+      lines.append(line)
     }
     return lines
   }
@@ -74,15 +75,19 @@ public struct PartHeaders: Equatable, Sendable {
   /// What browsers write in the place of a quotation mark and of line breaks (the HTML standard, section 4.10.22.8).
   private static func decoded(_ text: String) -> String {
     guard text.utf8.contains(UInt8(ascii: "%")) else { return text }
-    return text.replacing("%22", with: "\"").replacing("%0D", with: "\r").replacing("%0A", with: "\n")
+    var scalars = text.unicodeScalars
+    for (escape, scalar) in [("%22", "\""), ("%0D", "\r"), ("%0A", "\n")] {
+      scalars.replace(escape.unicodeScalars, with: scalar.unicodeScalars)
+    }
+    return String(scalars)
   }
 
   /// `UTF-8'language'percent-encoded` (RFC 8187, section 3.2). Forms should not have it (RFC 7578, section 4.2), and some have.
   private static func extended(_ text: String) -> String? {
-    let parts = text.split(separator: "'", maxSplits: 2, omittingEmptySubsequences: false)
-    guard parts.count == 3, parts[0].lowercased() == "utf-8" else { return nil }
+    let parts = text.utf8.split(separator: UInt8(ascii: "'"), maxSplits: 2, omittingEmptySubsequences: false)
+    guard parts.count == 3, Substring(parts[0]).lowercased() == "utf-8" else { return nil }
     var bytes: [UInt8] = []
-    var rest = Array(parts[2].utf8)[...]
+    var rest = Array(parts[2])[...]
     while let byte = rest.popFirst() {
       guard byte == UInt8(ascii: "%") else {
         bytes.append(byte)

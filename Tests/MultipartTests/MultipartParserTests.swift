@@ -133,6 +133,11 @@ struct PartHeadersTests {
       (#"name="x"; filename="Über 日本.png""#, "x|Über 日本.png"), (#"name="x"; filename="""#, "x|"),
       (#"filename="y"; name="x""#, "x|y"), (#"name="x"; filename*=UTF-8''%e2%82%ac%20rates.png"#, "x|€ rates.png"),
       (#"name="x"; filename="plain.png"; filename*=UTF-8''other.png"#, "x|plain.png"), (#"name="x"; filename*=latin1''a"#, "x|-"),
+      // A combining mark is of one character with the sign before it, for a reader.
+      ("name=\"x\"; filename=\"\u{e31}\u{e19}.png\"", "x|\u{e31}\u{e19}.png"),
+      ("name=\"\u{301}\"; filename=\"\u{301}\"", "\u{301}|\u{301}"),
+      ("name=\"a%22\u{301}b%0D\u{301}\"", "a\"\u{301}b\r\u{301}|-"), ("name=\"a\\\"\u{301}\"", "a\"\u{301}|-"),
+      ("name=x; filename*=\"UTF-8''\u{301}%2e\"", "x|\u{301}."), ("name=\"x\u{200d}\"", "x\u{200d}|-"),
       (#"name="x"; filename*=UTF-8''%+f"#, "x|-"), (#"name="""#, "|-"), (#"name="x"; Other="1""#, "x|-"),
     ])
   func quoting(_ parameters: String, _ wanted: String) throws {
@@ -163,6 +168,8 @@ struct PartHeadersTests {
       "Content-Disposition: form-data; name=\"a\"\r\nContent-Type: ;", "Content-Disposition: form-data; name=\"a\"\r\nContent-Type: a b/c",
       "Content-Disposition: form-data; name=\"a\"\r\nContent-Type: a/b\r\nContent-Type: a/b",
       "Content-Disposition: form-data; name=\"a\"\r\nContent-Transfer-Encoding: base64",
+      "Content-Disposition: form-data; name=\"a\"\u{301}", "Content-Disposition: form-data;\u{301} name=\"a\"",
+      "Content-Disposition: form-data; name=\u{301}\"a\"", "Content-Disposition:\u{301} form-data; name=\"a\"",
     ])
   func refused(_ lines: String) {
     #expect(throws: MultipartError.self) { try Self.headers(lines) }

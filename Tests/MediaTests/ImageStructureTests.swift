@@ -110,6 +110,29 @@ struct ImageStructureTests {
     #expect(error(image + [UInt8](repeating: 0, count: 100)) == nil)
   }
 
+  @Test("an archive in a comment is refused, and the first bytes of its end are no archive")
+  func archives() async throws {
+    let jpeg = try await Sample.image("jpg")
+    func end(disk: UInt8 = 0, length: UInt8 = 0, start: [UInt8] = [0, 0, 0, 0], comment: [UInt8] = [0, 0]) -> [UInt8] {
+      [0x50, 0x4b, 5, 6, disk, 0, disk, 0, 1, 0, 1, 0, length, 0, 0, 0] + start + comment
+    }
+    func holding(_ comment: [UInt8]) -> [UInt8] { jpeg[..<2] + [0xff, 0xfe, 0, UInt8(comment.count + 2)] + comment + jpeg[2...] }
+    #expect(error(holding(end())) == .polyglot)
+    // Where the comment's content begins there are six bytes before it.
+    #expect(error(holding(end(length: 6))) == .polyglot)
+    #expect(error(holding(end(length: 7))) == nil)
+    #expect(error(holding(end(length: 2, start: [4, 0, 0, 0]))) == .polyglot)
+    #expect(error(holding(end(start: [255, 255, 255, 255]))) == nil)
+    let locator = [0x50, 0x4b, 6, 7] + [UInt8](repeating: 0, count: 16)
+    #expect(error(holding(locator + end(disk: 255, start: [255, 255, 255, 255]))) == .polyglot)
+    #expect(error(holding(end(disk: 1))) == nil)
+    let behind = jpeg.count - 2
+    #expect(error(holding(end(comment: [UInt8(behind & 0xff), UInt8(behind >> 8)]))) == .polyglot)
+    #expect(error(holding(end(comment: [UInt8((behind + 1) & 0xff), UInt8((behind + 1) >> 8)]))) == nil)
+    #expect(error(holding(Array("PK\u{5}\u{6}".utf8) + [0x9c, 0x41, 0x07, 0xee] + [UInt8](repeating: 0x5a, count: 14))) == nil)
+    #expect(error(holding(Array("PK\u{5}\u{6}".utf8))) == nil)
+  }
+
   @Test("what cameras put behind a picture belongs to it")
   func trailers() async throws {
     let image = try await Sample.image("jpg")

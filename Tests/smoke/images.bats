@@ -173,7 +173,13 @@ EOF_BOMB
   echo '<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>' >drawing.png
   echo '<!doctype html><script>alert(1)</script>' >page.png
   { cat plain.jpg; echo '<script>alert(1)</script>'; } >script.jpg
-  { cat plain.jpg; printf 'PK\x05\x06%18s' ''; } >archive.jpg
+  python3 - <<'EOF_ARCHIVE'
+import io, zipfile
+archive = io.BytesIO()
+with zipfile.ZipFile(archive, "w") as file: file.writestr("run.sh", "id\n")
+jpeg, comment = open("plain.jpg", "rb").read(), archive.getvalue()
+open("archive.jpg", "wb").write(jpeg[:-2] + b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment + jpeg[-2:])
+EOF_ARCHIVE
   { cat plain.gif; echo '/*<?php system("id"); */'; } >code.gif
   printf 'GIF89a=1;alert(document.domain)//' >code2.gif
   exiftool -q -Comment='<?php system("id"); ?>' -o comment.jpg plain.jpg

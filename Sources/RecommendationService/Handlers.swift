@@ -24,7 +24,7 @@ extension RecommendationService {
 
   /// Neighbours, and how many more are asked for: of those whom the index names one may have been blocked since.
   private static let spareNeighbours = 2
-  /// Popular posts, and how many more are asked for: some may be hidden since.
+  /// Popular posts, and how many more are asked for at first: some may be hidden since.
   private static let sparePosts = 20
 
   /// What the caller likes, who else does by the index, and what those like: the first and the last are asked of the database.
@@ -37,10 +37,16 @@ extension RecommendationService {
       of: caller, liking: liked, in: graph, limit: settings.recommendationNeighbours + spareNeighbours,
       damping: settings.recommendationDamping)
     // As many may be recommended already because of a neighbour.
-    let popular = graph.popularPosts(for: caller.userID, besides: liked, limit: 2 * limit + sparePosts)
-    if neighbours.isEmpty, popular.isEmpty { return [] }
-    return try await Queries.recommendations(
-      for: caller, liking: liked, limit: Int64(limit), neighbours: settings.recommendationNeighbours, among: neighbours, popular: popular,
-      damping: settings.recommendationDamping, on: context.database)
+    var candidates = 2 * limit + sparePosts
+    while true {
+      let popular = graph.popularPosts(for: caller.userID, besides: liked, limit: candidates)
+      if neighbours.isEmpty, popular.isEmpty { return [] }
+      let found = try await Queries.recommendations(
+        for: caller, liking: liked, limit: Int64(limit), neighbours: settings.recommendationNeighbours, among: neighbours,
+        popular: popular, damping: settings.recommendationDamping, on: context.database)
+      if found.count == limit || popular.count < candidates { return found }
+      // So many are hidden since: the author of what was most popular has been blocked. There are more.
+      candidates *= 10
+    }
   }
 }

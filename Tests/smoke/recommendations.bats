@@ -223,6 +223,27 @@ near() {
   equal "$(near)" '7:354 '
 }
 
+@test "popular posts are found behind those that are hidden since the index was made, however many these are" {
+  write 10
+  member "star-$BATS_TEST_NUMBER"
+  local star ids
+  star=$(id_of "star-$BATS_TEST_NUMBER")
+  sql "INSERT INTO posts (user_id, title, content) SELECT $star, 'Hit ' || n, 'x' FROM generate_series(1, 400) n"
+  add_likes "SELECT $(id_of writer), id, now() FROM posts WHERE user_id = $star"
+  resident "fan-$BATS_TEST_NUMBER"
+  add_likes "SELECT $(id_of "fan-$BATS_TEST_NUMBER"), id, now() FROM posts WHERE user_id = $star"
+  likes lonely 1 2 3 4 5 6 7 8 9 10
+  ask
+  expect 200 ".posts | map(.user_id) | unique == [$star]"
+  sql "UPDATE users SET blocked_at = now() WHERE id = $star"
+  as "$ME" get /recommendations
+  ids=$(printf '%s\n' "${POSTS[@]}" | sort -rn | jq -cs .)
+  expect 200 ".posts | map(.id) == ${ids}[:5] and all(.reason == \"popular\")"
+  # All that there are, and no end of asking for more.
+  as "$ME" get '/recommendations?limit=50'
+  expect 200 ".posts | map(.id) == $ids"
+}
+
 @test "a neighbour's new like counts at once, and one taken back no longer" {
   write 6
   likes me 1 2

@@ -13,9 +13,14 @@ extension FeedService {
     static func subscribe(_ caller: Caller, to user: Int64, on database: Database) async throws(APIError) -> Bool {
       try await database.writeOne(
         """
-        WITH caller AS (\(caller.session))
-        INSERT INTO subscriptions (follower_id, following_id)
-        SELECT caller.user_id, u.id FROM caller JOIN users u ON u.id <> caller.user_id WHERE u.id = \(user)
+        WITH pair AS (
+          -- Neither is deleted until the transaction ends, as by Caller.lockedSession. So locked nobody waits for another subscription.
+          SELECT me.user_id AS follower_id, other.id AS following_id
+          FROM (\(caller.session)) me JOIN users u ON u.id = me.user_id JOIN users other ON other.id <> u.id
+          WHERE other.id = \(user)
+          FOR KEY SHARE OF u, other
+        )
+        INSERT INTO subscriptions (follower_id, following_id) SELECT follower_id, following_id FROM pair
         ON CONFLICT DO NOTHING
         RETURNING following_id
         """, as: Int64.self) != nil

@@ -120,7 +120,7 @@ extension PostService.Queries {
   ) async throws(APIError) -> Post? {
     try await database.writeOne(
       """
-      WITH caller AS (\(caller.session)),
+      WITH caller AS (\(caller.lockedSession)),
       taken AS (
         DELETE FROM pending_media m USING caller WHERE m.image_key = \(image.key) AND m.user_id = caller.user_id
         RETURNING m.image_key

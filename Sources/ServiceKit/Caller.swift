@@ -27,4 +27,16 @@ public struct Caller: Equatable, Sendable {
     WHERE s.id = \(sessionID) AND s.user_id = \(userID)
     """
   }
+
+  /// As `session`, with the user kept from being deleted until the transaction ends: for statements that add something of the user's.
+  /// While an account is being deleted they wait, and then find no session.
+  ///
+  /// The foreign keys lock the user too, but last, and everybody locks users first (sql/0004_counters.sql). The service's role needs
+  /// `UPDATE` on some column of `users`, as sql/0018_callers_locked.sql gives it.
+  public var lockedSession: Query {
+    """
+    SELECT me.user_id, me.username, me.role FROM (\(session)) me JOIN users u ON u.id = me.user_id \
+    FOR KEY SHARE OF u
+    """
+  }
 }

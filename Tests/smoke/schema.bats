@@ -136,9 +136,9 @@ counters_are_right() {
       GROUP BY rolname ORDER BY rolname" | tr -d '|')" \
 'admin:moderation_actions insert
 auth:email_tokens insert update delete, outbox insert, sessions insert update, throttles insert update delete, users insert update delete
-feed:idempotency_keys insert update, subscriptions insert delete
+feed:idempotency_keys insert update, subscriptions insert delete, users update
 operator:author_stats insert update, email_tokens delete, moderation_actions insert, outbox update delete, post_stats insert update, sessions update, throttles delete, users insert update delete
-posts:author_stats update, comments insert delete, idempotency_keys insert update, likes insert delete, pending_media insert delete, post_stats update, posts insert update delete, reports insert
+posts:author_stats update, comments insert delete, idempotency_keys insert update, likes insert delete, pending_media insert delete, post_stats update, posts insert update delete, reports insert, users update
 worker:email_tokens delete, idempotency_keys delete, outbox insert update delete, pending_media delete, sessions delete, throttles delete'
 }
 
@@ -151,6 +151,11 @@ worker:email_tokens delete, idempotency_keys delete, outbox insert update delete
   may_not auth "UPDATE users SET blocked_at = NULL"
   may_not posts "INSERT INTO posts (user_id, title, content, created_at) VALUES (5, 't', 'c', '2001-01-01')"
   may_not posts "UPDATE posts SET user_id = 5"
+  # Of a user they may set a generated column, which is to lock it.
+  equal "$(sql "SELECT DISTINCT attname FROM pg_attribute, unnest(ARRAY['chatty_posts', 'chatty_feed']) service
+    WHERE attrelid = 'users'::regclass AND attnum > 0 AND has_column_privilege(service, attrelid, attnum, 'UPDATE')")" is_active
+  run trial posts "UPDATE users SET is_active = true"
+  [[ $status != 0 && $output == *'can only be updated to DEFAULT'* ]]
   may_not posts "INSERT INTO comments (post_id, user_id, content, created_at) VALUES (1, 5, 'c', '2001-01-01')"
   may_not admin "INSERT INTO moderation_actions (actor_id, action, target_id, outcome) VALUES (1, 'block_user', 5, 'missing')"
   may_not admin "INSERT INTO moderation_actions (actor_id, actor, action, target_id) VALUES (1, 'user5', 'block_user', 5)"

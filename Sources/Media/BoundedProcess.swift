@@ -6,22 +6,32 @@ import Glibc
 
 /// Runs a program that has nothing but the descriptors it is given: not this process's files, sockets, signals or environment.
 @Worker
-struct BoundedProcess {
+package struct BoundedProcess {
   /// Enforced by the kernel (setrlimit(2)), but for the time on the clock.
-  struct Limits {
-    /// Address space, in bytes.
+  package struct Limits: Sendable {
+    /// Address space, in bytes: what goes beyond it is not there (ENOMEM).
     var memory: Int
-    /// Of processor time.
+    /// Of processor time: then SIGXCPU ends it, and SIGKILL a second later if it did not.
     var seconds: Int
-    /// Of what it writes, in bytes.
+    /// Of a file that it writes, in bytes: then SIGXFSZ ends it.
     var fileSize: Int
     /// On the clock: then it is killed.
     var wallTime: Duration
+
+    package init(memory: Int, seconds: Int, fileSize: Int, wallTime: Duration) {
+      self.memory = memory
+      self.seconds = seconds
+      self.fileSize = fileSize
+      self.wallTime = wallTime
+    }
   }
 
-  enum Outcome: Equatable {
+  /// How a program has ended.
+  package enum Outcome: Equatable, Sendable {
     case exited(Int32)
+    /// By this signal, its own or somebody else's.
     case killed(Int32)
+    /// Killed, since it was not done in time on the clock.
     case timedOut
   }
 
@@ -30,12 +40,13 @@ struct BoundedProcess {
   ///   - environment: all of it.
   ///   - input, output, errors: become its descriptors 0, 1 and 2.
   /// - Returns: how it ended; nil, with errno set, if it could not be started.
-  static func run(
+  package static func run(
     _ command: [String], environment: [String], input: Int32, output: Int32, errors: Int32, limits: Limits
   ) async -> Outcome? {
     // prlimit(1) sets the limits and becomes the program: posix_spawn(3) cannot.
     let limiter = [
-      "/usr/bin/prlimit", "--as=\(limits.memory)", "--cpu=\(limits.seconds)", "--fsize=\(limits.fileSize)", "--nofile=64", "--core=0", "--",
+      "/usr/bin/prlimit", "--as=\(limits.memory)", "--cpu=\(limits.seconds):\(limits.seconds + 1)", "--fsize=\(limits.fileSize)",
+      "--nofile=64", "--core=0", "--",
     ]
     guard let child = start(limiter + command, environment: environment, descriptors: [input, output, errors]) else { return nil }
     let descriptor = pidfd_open(child, 0)

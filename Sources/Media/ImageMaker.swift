@@ -101,15 +101,33 @@ public struct ImageMaker {
       ],
       input: source, output: output, errors: errors,
       limits: BoundedProcess.Limits(memory: 1 << 30, seconds: 30, fileSize: size.limit, wallTime: .seconds(60)))
+    guard let outcome else { throw .unavailable("/usr/bin/prlimit: \(String(cString: strerror(errno)))") }
+    if let failure = Self.failure(of: outcome, saying: Self.text(of: errors)) { throw failure }
+    try finish(output, facts.format, limit: size.limit)
+  }
+
+  /// What is to be told of an image whose decoder has ended like this: whether it was the image's fault, for which it is refused, or the
+  /// machine's, so that it may be sent again.
+  ///
+  /// - Parameter errors: what the decoder has written to its standard error.
+  /// - Returns: nil if the decoder has done its work.
+  package static func failure(of outcome: BoundedProcess.Outcome, saying errors: String) -> ImageError? {
     switch outcome {
-    case .exited(0): try finish(output, facts.format, limit: size.limit)
-    case nil: throw .unavailable("/usr/bin/prlimit: \(String(cString: strerror(errno)))")
+    case .exited(0): nil
     // What prlimit says of a program that it cannot start.
-    case .exited(126), .exited(127): throw .unavailable("/usr/bin/vipsthumbnail cannot be run")
-    case .exited where Self.text(of: errors).contains("No space left"): throw .unavailable("no space left for images")
-    case .exited, .killed, .timedOut: throw .undecodable
+    case .exited(126), .exited(127): .unavailable("/usr/bin/vipsthumbnail cannot be run")
+    case .exited where errors.contains("No space left"): .unavailable("no space left for images")
+    case .exited: .undecodable
+    case .killed(let signal) where ownSignals.contains(signal): .undecodable
+    // Nothing that an image can do: the kernel, out of memory beyond the decoder's own limit, or somebody who stops everything.
+    case .killed(let signal): .unavailable("the decoder was killed by signal \(signal)")
+    // What an image may cost is processor time. If it got none, or waited for a disk, the machine has too much to do.
+    case .timedOut: .unavailable("the decoder was not done in time")
     }
   }
+
+  /// By which a program ends for what it does itself: beyond a limit, or by a mistake.
+  private static let ownSignals: Set = [SIGXCPU, SIGXFSZ, SIGSEGV, SIGBUS, SIGABRT, SIGTRAP, SIGILL, SIGFPE, SIGSYS]
 
   /// Takes nothing on trust from a process that an image may have got the better of: what it has written is looked at like what was
   /// sent.

@@ -71,6 +71,26 @@ struct ImageMakerTests {
     }
   }
 
+  @Test("an image is refused for what it does to its decoder, and not for what the machine does")
+  @Worker
+  func faults() {
+    for signal in [SIGXCPU, SIGXFSZ, SIGSEGV, SIGABRT, SIGTRAP] {
+      #expect(ImageMaker.failure(of: .killed(signal), saying: "") == .undecodable)
+    }
+    #expect(ImageMaker.failure(of: .exited(1), saying: "VipsJpeg: premature end of JPEG image") == .undecodable)
+    let machine: [(BoundedProcess.Outcome, String)] = [
+      (.timedOut, ""), (.killed(SIGKILL), ""), (.killed(SIGTERM), ""), (.exited(127), ""),
+      (.exited(1), "write error: No space left on device"),
+    ]
+    for (outcome, errors) in machine {
+      guard case .unavailable = ImageMaker.failure(of: outcome, saying: errors) else {
+        Issue.record("\(outcome) is said to be the image's fault")
+        continue
+      }
+    }
+    #expect(ImageMaker.failure(of: .exited(0), saying: "a warning") == nil)
+  }
+
   @Test("a bomb that its structure does not give away is stopped by the limits")
   func bomb() async throws {
     // A PNG whose pixels say to be of 8,000 by 5,000 and decompress to nothing like it: the decoder fails and not we.

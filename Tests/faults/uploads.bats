@@ -8,7 +8,10 @@ setup_file() {
   start_stack
   member painter
   cd "$BATS_FILE_TMPDIR" || return
-  # Some seconds of work for the decoder.
+  # Five seconds of a core for the decoder, and as large as an image may be: nobody who means to be there meanwhile comes too late.
+  vips gaussnoise noise.v 8000 5000 --mean 128 --sigma 0.5
+  vips cast noise.v long.png uchar
+  # A second or two.
   vips gaussnoise noise.v 5000 4000 --mean 128 --sigma 10
   vips cast noise.v slow.jpg uchar
   vips gaussnoise noise2.v 300 200 --mean 128 --sigma 10
@@ -34,6 +37,18 @@ decoders() {
   for pid in $(workers chatty-posts); do pgrep --parent "$pid" || true; done
 }
 
+# decoder: the process id of one of them, 0 if there is none.
+decoder() {
+  local pid
+  for pid in $(decoders); do
+    if [[ $(<"/proc/$pid/comm") == vipsthumbnail ]]; then
+      printf '%s' "$pid"
+      return
+    fi
+  done 2>/dev/null
+  printf 0
+}
+
 # upload FILE [CURL ARGUMENT…]: as the painter, and prints the status.
 upload() {
   curl --silent --output /dev/null --write-out '%{http_code}' --max-time 200 --header "Authorization: Bearer $(token_of painter)" \
@@ -44,7 +59,7 @@ upload() {
   local pid before
   equal "$(files)" 0
   before=$(workers chatty-posts)
-  upload slow.jpg >/dev/null 3>&- &
+  upload long.png >/dev/null 3>&- &
   eventually 10 is_there files
   # Whichever of the two pools they are of.
   for pid in $before; do kill -9 "$pid"; done
@@ -62,6 +77,23 @@ upload() {
   equal "$(pending)" 0
   equal "$(sql "SELECT max(media_bytes) FROM author_stats")" 0
   equal "$(sql "SELECT count(*) FROM outbox WHERE kind = 'media'")" 0
+}
+
+@test "a decoder that the machine has killed is no fault of the image: 503, and nothing is left" {
+  local before pid
+  before=$(files)
+  upload long.png --dump-header "$BATS_TEST_TMPDIR/headers" >"$BATS_TEST_TMPDIR/code" 3>&- &
+  # Not before it has become the decoder: prlimit, from which it begins, would end the same way.
+  eventually 30 is_there decoder
+  pid=$(decoder)
+  # As the kernel does when it is out of memory.
+  kill -9 "$pid"
+  wait
+  equal "$(<"$BATS_TEST_TMPDIR/code")" 503
+  grep -qi '^Retry-After:' "$BATS_TEST_TMPDIR/headers" || wrong 'no Retry-After'
+  equal "$(pending)" 0
+  equal "$(files)" "$before"
+  equal "$(sql 'SELECT max(media_bytes) FROM author_stats')" "$(sql 'SELECT coalesce(sum(image_bytes), 0) FROM posts')"
 }
 
 @test "while images are decoded everybody else is served, and the decoders end with their work" {

@@ -121,6 +121,9 @@ public struct MediaStore: Sendable {
     return entries
   }
 
+  /// Whether a file that `entries` has named is still there.
+  public func contains(_ path: String) -> Bool { access("\(folder)/\(path)", F_OK) == 0 }
+
   /// Removes one file that `entries` has named.
   public func removeFile(_ path: String) -> Bool { unlink("\(folder)/\(path)") == 0 }
 }

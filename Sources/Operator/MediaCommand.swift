@@ -26,7 +26,7 @@ struct MediaCommand: ParsableCommand {
       try withDatabase(statementTimeout: .seconds(600)) { database in
         guard let entries = store.entries() else { throw Failure("\(store.folder) cannot be read.") }
         var orphans = 0
-        for orphan in try await MediaCheck.orphans(of: entries, on: database) {
+        for orphan in try await MediaCheck.orphans(of: entries, in: store, on: database) {
           let isRemoved = remove && store.removeFile(orphan.path)
           print("no post has \(orphan.path)\(isRemoved ? ": removed" : "")")
           if !isRemoved { orphans += 1 }
@@ -49,8 +49,10 @@ private enum MediaCheck {
   private static let age = 3600
   private static let batch = 1000
 
-  /// The files of `entries` that nothing in the database knows of.
-  static func orphans(of entries: [MediaStore.Entry], on database: PostgresClient) async throws -> [MediaStore.Entry] {
+  /// The files of `entries` that nothing in the database knows of, and that are still there.
+  static func orphans(
+    of entries: [MediaStore.Entry], in store: MediaStore, on database: PostgresClient
+  ) async throws -> [MediaStore.Entry] {
     let old = entries.filter { $0.age > age }
     var orphans = old.filter { $0.key == nil }
     let named = old.filter { $0.key != nil }
@@ -61,11 +63,13 @@ private enum MediaCheck {
         """
         SELECT k FROM unnest(string_to_array(\(keys), ' ')) k
         WHERE EXISTS (SELECT FROM posts p WHERE p.image_key = k) OR EXISTS (SELECT FROM pending_media m WHERE m.image_key = k)
+          OR EXISTS (SELECT FROM media_to_remove r WHERE r.image_key = k)
         """, as: String.self)
       let names = Set(known)
       orphans += some.filter { entry in entry.key.map { !names.contains($0.description) } ?? true }
     }
-    return orphans
+    // What has gone since the store was read had its row then.
+    return orphans.filter { store.contains($0.path) }
   }
 
   /// The posts of whose image a file is missing.

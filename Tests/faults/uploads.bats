@@ -160,3 +160,25 @@ are_decoding() { [[ $(decoders | wc -l) == "$1" ]]; }
   equal "$(files)" "$before"
   equal "$(upload quick.jpg)" 200
 }
+
+@test "chatty media check leaves out what the outbox is to remove, and not what it has given up" {
+  local chatty=$ROOT/deploy/chatty key
+  bats_require_minimum_version 1.5.0
+  # What the other tests have left is not asked about.
+  sql 'DELETE FROM posts'
+  eventually 30 is_gone files || wrong 'the files of the other tests are still there'
+  equal "$(upload quick.jpg)" 200
+  key=$(sql 'SELECT image_key FROM posts')
+  touch -d '2 hours ago' "$CHATTY_HOME/media/$key" "$CHATTY_HOME/media/thumbnails/$key"
+  sv -w 30 down "$CHATTY_HOME/service/worker" >/dev/null
+  sql 'DELETE FROM posts'
+  run -0 "$chatty" media check
+  [[ $output == '2 files, 0 without a post, 0 posts without files.' ]] || wrong "$output"
+  sql "UPDATE outbox SET dead_at = now() WHERE kind = 'media'"
+  run -1 "$chatty" media check
+  [[ $output == *"no post has $key"* && $output == *"no post has thumbnails/$key"* ]] || wrong "$output"
+  sql "UPDATE outbox SET dead_at = NULL WHERE kind = 'media'"
+  sv -w 30 up "$CHATTY_HOME/service/worker" >/dev/null
+  eventually 30 is_gone files || wrong 'the files are still there'
+  run -0 "$chatty" media check
+}

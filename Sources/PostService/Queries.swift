@@ -17,7 +17,9 @@ extension PostService {
     static func list(
       _ page: Page, by author: Int64?, for reader: Caller, on database: Database
     ) async throws(APIError) -> [Post] {
-      let isTheirs: Query = author.map { "AND p.user_id = \($0)" } ?? ""
+      // In the place of a value: of a blocked author there is none, and not one of their posts is looked at.
+      let isTheirs: Query =
+        author.map { "AND p.user_id = (SELECT a.id FROM users a WHERE a.id = \($0) AND a.blocked_at IS NULL)" } ?? ""
       return try await database.read(
         """
         SELECT \(Post.columns(for: reader)) FROM \(Post.visible)

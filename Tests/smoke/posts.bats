@@ -2,6 +2,7 @@
 # Posts: written, read, listed, changed and deleted.
 
 load support
+load plans
 
 setup_file() {
   member ada bob
@@ -209,4 +210,20 @@ setup_file() {
   sql "UPDATE users SET blocked_at = NULL WHERE id = $(id_of hans)"
   get "/posts/$NEW_POST"
   expect 200
+}
+
+@test "a list of a blocked author's posts reads none of them" {
+  local rows author
+  member spammer
+  author=$(id_of spammer)
+  sql "INSERT INTO posts (user_id, title, content) SELECT $author, 'Buy', 'now' FROM generate_series(1, 2000)"
+  explain_service posts
+  rows=$(rows_read 'AND p.user_id = ' get "/posts?user_id=$author&limit=20")
+  jq -e '[.scans | to_entries[] | select(.key | endswith(", posts")) | .value] | add == 21' <<<"$rows" || wrong "read: $rows"
+  sql "UPDATE users SET blocked_at = now() WHERE id = $author"
+  get "/posts?user_id=$author"
+  expect 200 '. == []'
+  rows=$(rows_read 'AND p.user_id = ' get "/posts?user_id=$author&limit=20")
+  jq -e '[.scans | to_entries[] | select(.key | endswith(", posts")) | .value] | add == 0' <<<"$rows" || wrong "read: $rows"
+  leave_service posts
 }

@@ -44,24 +44,3 @@ struct EntityTagTests {
     for field in ["", "\"", "\"\"\"", "W/", "**", "\"unclosed", a.text.replacing("\"", with: "")] { #expect(tags(field) == [], "\(field)") }
   }
 }
-
-@Suite("positions in a list by time")
-struct TimedCursorTests {
-  @Test("a cursor gives back the position that it was made of, and nothing else is one")
-  func cursors() {
-    for position in [
-      TimedPosition(time: Timestamp(microseconds: 0), id: 1), TimedPosition(time: Timestamp(microseconds: -1), id: .max),
-      TimedPosition(time: Timestamp(microseconds: Timestamp.storable.lowerBound), id: 256),
-      TimedPosition(time: Timestamp(microseconds: Timestamp.storable.upperBound), id: 256),
-    ] {
-      #expect(Cursor.decode(Cursor.encode(position), as: TimedPosition.self) == position)
-    }
-    for text in ["", "AQ", "AAAAAAAAAAAAAAAAAAAAAA", "AAAAAAAAAAD__________w", "AAAAAAAAAAAAAAAAAAAAAAAA", "!!!!!!!!!!!!!!!!!!!!!!"] {
-      #expect(Cursor.decode(text, as: TimedPosition.self) == nil, "\(text)")
-    }
-    // Times that the database does not take.
-    for time in [.min, Timestamp.storable.lowerBound - 1, Timestamp.storable.upperBound + 1, .max] {
-      #expect(Cursor.decode(Cursor.encode(TimedPosition(time: Timestamp(microseconds: time), id: 1)), as: TimedPosition.self) == nil)
-    }
-  }
-}

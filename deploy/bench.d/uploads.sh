@@ -3,8 +3,8 @@
 # others notice of it.
 # shellcheck disable=SC2154 # what deploy/bench sets
 
-# resident: kilobytes that each worker of the pool has had at most, and that each of its decoders has now, a line each.
-resident() {
+# pool_memory: kilobytes that each worker of the pool has had at most, and that each of its decoders has now, a line each.
+pool_memory() {
   local pid
   for pid in $(workers chatty-posts); do
     if [[ $(readlink "/proc/$pid/cwd") == */service/uploads ]]; then
@@ -26,11 +26,11 @@ bench_uploads() {
   number=$(stat -c %s "$work/large.jpg")
   ((number > 8 << 20 && number <= 10 << 20)) || fail "the image has $number bytes"
   log_in bench
-  before=$(resident)
+  before=$(pool_memory)
   say "uploading $count images of $number bytes"
   load quiet "$CHATTY_TEST_URL/posts/$post_id"
   while true; do
-    resident >>"$work/resident"
+    pool_memory >>"$work/resident"
     sleep 0.1
   done &
   pid=$!

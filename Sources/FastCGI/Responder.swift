@@ -161,6 +161,7 @@ public final class Responder: TurnEnder {
   /// Part of a request is there: the rest has to come soon.
   private func awaitRest(_ connection: Connection) {
     setArriving(connection, true)
+    updateAccepting()
     guard connection.partialTimer == nil else { return }
     connection.partialTimer = Loop.shared.after(limits.receiveTimeout) { [self] in drop(connection) }
   }
@@ -169,7 +170,6 @@ public final class Responder: TurnEnder {
     guard connection.isArriving != isArriving else { return }
     connection.isArriving = isArriving
     arriving += isArriving ? 1 : -1
-    updateAccepting()
   }
 
   private func begin(_ connection: Connection) {
@@ -180,7 +180,7 @@ public final class Responder: TurnEnder {
     connection.isBusy = true
     inFlight += 1
     setArriving(connection, false)
-    if inFlight == limits.requestsInFlight { updateAccepting() }
+    updateAccepting()
     Loop.start { [self] in
       let response = await handler(request)
       end(connection, response)
@@ -228,6 +228,7 @@ public final class Responder: TurnEnder {
     Loop.shared.unwatch(connection.descriptor)
     connections[connection.descriptor] = nil
     setArriving(connection, false)
+    updateAccepting()
     if draining, connections.isEmpty {
       drained?.resume()
       drained = nil

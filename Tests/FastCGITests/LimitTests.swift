@@ -125,6 +125,32 @@ struct LimitTests {
     await other.close()
   }
 
+  @Test("one that has begun and one that is arriving are two")
+  func arrivingBesideAnother() async throws {
+    var limits = Responder.Limits()
+    limits.receiveTimeout = .seconds(3_600)
+    limits.requestsInFlight = 2
+    let gate = try await onLoop { Gate() }
+    let server = try await TestServer.start(limits: limits) { request in
+      if request.target == "/gate" { await gate.pass() }
+      return Response(headers: [("Target", request.target)])
+    }
+    let inPieces = try await server.client()
+    let request = ClientRequest.get("/pieces").bytes
+    try await inPieces.send(Array(request[..<20]))
+    let begun = try await server.client()
+    try await begun.send(ClientRequest.get("/gate").bytes)
+    try await gate.waitForVisitors(1)
+    let other = try await server.client()
+    try await Task.sleep(for: .milliseconds(300))
+    #expect(server.acceptsElsewhere())
+    try await gate.open()
+    try await inPieces.send(Array(request[20...]))
+    #expect(try await begun.response()["Target"] == "/gate")
+    #expect(try await inPieces.response()["Target"] == "/pieces")
+    await other.close()
+  }
+
   @Test("who leaves while waiting for the limit is forgotten")
   func leavesWhileWaiting() async throws {
     var limits = Responder.Limits()

@@ -38,17 +38,17 @@ package struct BoundedProcess {
   /// - Parameters:
   ///   - command: a program's path and its arguments.
   ///   - environment: all of it.
-  ///   - input, output, errors: become its descriptors 0, 1 and 2.
+  ///   - descriptors: become its descriptors 0, 1, 2 and so on.
   /// - Returns: how it ended; nil, with errno set, if it could not be started.
   package static func run(
-    _ command: [String], environment: [String], input: Int32, output: Int32, errors: Int32, limits: Limits
+    _ command: [String], environment: [String], descriptors: [Int32], limits: Limits
   ) async -> Outcome? {
     // prlimit(1) sets the limits and becomes the program: posix_spawn(3) cannot.
     let limiter = [
       "/usr/bin/prlimit", "--as=\(limits.memory)", "--cpu=\(limits.seconds):\(limits.seconds + 1)", "--fsize=\(limits.fileSize)",
       "--nofile=64", "--core=0", "--",
     ]
-    guard let child = start(limiter + command, environment: environment, descriptors: [input, output, errors]) else { return nil }
+    guard let child = start(limiter + command, environment: environment, descriptors: descriptors) else { return nil }
     let descriptor = pidfd_open(child, 0)
     guard descriptor >= 0 else {
       let reason = errno

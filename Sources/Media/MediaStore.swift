@@ -1,6 +1,7 @@
 // Where the files of images are: one folder, a file an image and a file a thumbnail, under the same random name.
 
 import Glibc
+import ImageFiles
 
 /// The name of an image, which is that of its files: 128 random bits and the ending of its kind.
 public struct ImageKey: Equatable, Sendable, CustomStringConvertible {

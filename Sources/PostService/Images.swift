@@ -5,6 +5,7 @@
 // of them: the post's, or one that chatty-worker finds after an hour and has them removed by.
 
 import EventLoop
+import ImageFiles
 import Logging
 import Media
 import ServiceKit
@@ -47,7 +48,7 @@ extension PostService {
     _ text: NewPost, _ image: UploadedImage, _ context: Context, _ database: Database
   ) async throws(APIError) -> Post? {
     let store = MediaStore(home: context.settings.home)
-    let key = ImageKey(random: image.facts.format)
+    let key = ImageKey(random: image.facts.storedFormat)
     // A transaction of its own: it has to be there before the files are, whatever becomes of the post.
     guard
       try await Queries.reserve(

@@ -22,7 +22,7 @@ struct BoundedProcessTests {
     let outcome = try await onLoop {
       await BoundedProcess.run(
         ["/usr/bin/python3", "-c", "import os, resource, signal, sys, time\n\(program)"], environment: ["LC_ALL=C.UTF-8", "MARK=x"],
-        input: nothing, output: output.descriptor, errors: output.descriptor,
+        descriptors: [nothing, output.descriptor, output.descriptor],
         limits: BoundedProcess.Limits(memory: memory, seconds: seconds, fileSize: fileSize, wallTime: wallTime))
     }
     return Run(outcome: outcome, output: output.text)
@@ -114,7 +114,7 @@ struct BoundedProcessTests {
     defer { close(nothing) }
     let outcome = try await onLoop {
       await BoundedProcess.run(
-        ["/nowhere/program"], environment: [], input: nothing, output: nothing, errors: nothing,
+        ["/nowhere/program"], environment: [], descriptors: [nothing, nothing, nothing],
         limits: BoundedProcess.Limits(memory: 1 << 30, seconds: 10, fileSize: 1 << 20, wallTime: .seconds(600)))
     }
     #expect(outcome == .exited(127))

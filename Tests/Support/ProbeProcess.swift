@@ -27,18 +27,8 @@ public final class ProbeProcess: Sendable {
     try keys.write(to: URL(filePath: "\(folder.path)/jwks.json"))
     let common = ["CHATTY_HOME": folder.path, "CHATTY_KEYS": folder.path, "CHATTY_LOG_LEVEL": "info", "LANG": "C.UTF-8"]
     process = try ChildProcess(
-      [try Self.executable()], environment: common.merging(environment) { $1 }, input: listener.descriptor, output: output.descriptor)
-  }
-
-  /// SwiftPM builds it into the folder of the tests' own executable.
-  private static func executable() throws -> String {
-    var path = [CChar](repeating: 0, count: Int(PATH_MAX))
-    guard readlink("/proc/self/exe", &path, path.count - 1) > 0 else { throw TestError.system("readlink") }
-    let tests = URL(filePath: String(decoding: path.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self))
-    let candidates = [tests] + CommandLine.arguments.map { URL(filePath: $0) }
-    let found = candidates.map { $0.deletingLastPathComponent().appending(path: "Probe").path }.first { access($0, X_OK) == 0 }
-    guard let found else { throw TestError("no executable Probe beside \(candidates.map(\.path))") }
-    return found
+      [try BuiltExecutable.path("Probe")], environment: common.merging(environment) { $1 }, input: listener.descriptor,
+      output: output.descriptor)
   }
 
   public func client(on executor: ThreadExecutor? = nil) async throws -> FastCGIClient {

@@ -8,11 +8,11 @@ setup_file() {
   start_stack
   member painter
   cd "$BATS_FILE_TMPDIR" || return
-  # Five seconds of a core for the decoder, and as large as an image may be: nobody who means to be there meanwhile comes too late.
+  # A second or two of a core for the decoder, and as large as an image may be.
   vips gaussnoise noise.v 8000 5000 --mean 128 --sigma 0.5
   vips cast noise.v long.png uchar
-  # A second or two.
-  vips gaussnoise noise.v 5000 4000 --mean 128 --sigma 10
+  # Half a second.
+  vips gaussnoise noise.v 8000 5000 --mean 128 --sigma 6
   vips cast noise.v slow.jpg uchar
   vips gaussnoise noise2.v 300 200 --mean 128 --sigma 10
   vips cast noise2.v quick.jpg uchar
@@ -41,7 +41,7 @@ decoders() {
 decoder() {
   local pid
   for pid in $(decoders); do
-    if [[ $(<"/proc/$pid/comm") == vipsthumbnail ]]; then
+    if [[ $(<"/proc/$pid/comm") == chatty-image ]]; then
       printf '%s' "$pid"
       return
     fi
@@ -137,7 +137,7 @@ are_held() {
   places=$((2 * $(painters | wc -l)))
   for ((n = 1; n <= places + 2; n++)); do
     if ((n % 2 == 1)); then key=(--header "Idempotency-Key: slow-$n"); else key=(); fi
-    upload slow.jpg "${key[@]}" >"$BATS_TEST_TMPDIR/code$n" 3>&- &
+    upload long.png "${key[@]}" >"$BATS_TEST_TMPDIR/code$n" 3>&- &
   done
   eventually 30 are_held "$places" || wrong "not $places decoders but $(decoders | wc -l)"
   # Each worker has as many as it has places.

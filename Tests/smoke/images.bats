@@ -172,17 +172,7 @@ EOF_BOMB
   head -c 20000 plain.jpg >truncated.jpg
   echo '<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>' >drawing.png
   echo '<!doctype html><script>alert(1)</script>' >page.png
-  { cat plain.jpg; echo '<script>alert(1)</script>'; } >script.jpg
-  python3 - <<'EOF_ARCHIVE'
-import io, zipfile
-archive = io.BytesIO()
-with zipfile.ZipFile(archive, "w") as file: file.writestr("run.sh", "id\n")
-jpeg, comment = open("plain.jpg", "rb").read(), archive.getvalue()
-open("archive.jpg", "wb").write(jpeg[:-2] + b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment + jpeg[-2:])
-EOF_ARCHIVE
-  { cat plain.gif; echo '/*<?php system("id"); */'; } >code.gif
-  printf 'GIF89a=1;alert(document.domain)//' >code2.gif
-  exiftool -q -Comment='<?php system("id"); ?>' -o comment.jpg plain.jpg
+  printf 'GIF89a=1;alert(document.domain)//' >code.gif
   printf '' >empty.png
   before=$(files)
   workers=$(pgrep -f "$CHATTY_HOME/bin/chatty-posts" | sort)
@@ -190,7 +180,7 @@ EOF_ARCHIVE
     forget_peak "$pid"
     held[pid]=$(peak "$pid")
   done
-  for file in bomb.png liar.png truncated.jpg drawing.png page.png script.jpg archive.jpg code.gif code2.gif comment.jpg empty.png; do
+  for file in bomb.png liar.png truncated.jpg drawing.png page.png code.gif empty.png; do
     upload ada "$file"
     expect_invalid body.image:value_error
   done
@@ -199,6 +189,29 @@ EOF_ARCHIVE
   # The smaller of the bombs unpacks to 34 MiB.
   for pid in "${!held[@]}"; do
     (($(peak "$pid") < held[pid] + 16384)) || wrong "worker $pid held ${held[pid]} KiB, then up to $(peak "$pid")"
+  done
+}
+
+@test "of a file that is an image and something else besides the image alone is kept" {
+  local file path
+  { cat plain.jpg; echo '<script>alert(1)</script>'; } >script.jpg
+  python3 - <<'EOF_ARCHIVE'
+import io, zipfile
+archive = io.BytesIO()
+with zipfile.ZipFile(archive, "w") as file: file.writestr("run.sh", "<script>id\n")
+jpeg, comment = open("plain.jpg", "rb").read(), archive.getvalue()
+open("archive.jpg", "wb").write(jpeg[:-2] + b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment + jpeg[-2:])
+EOF_ARCHIVE
+  { cat plain.gif; echo '/*<?php system("id"); */'; } >code.gif
+  exiftool -q -Comment='<?php system("id"); ?>' -o comment.jpg plain.jpg
+  exiftool -q -Comment='<?php system("id"); ?>' -o comment.png noise.png
+  for file in script.jpg archive.jpg code.gif comment.jpg comment.png; do
+    upload ada "$file"
+    expect 200
+    for path in $(field '.post.image_url, .post.thumbnail_url'); do
+      fetch "$path" "kept-$file"
+      if grep -aqE '<script>|<\?php|run\.sh' "kept-$file"; then wrong "something else is kept of $file"; fi
+    done
   done
 }
 

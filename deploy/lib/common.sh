@@ -8,7 +8,7 @@ PROGRAM=${0##*/}
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 
 readonly POOLS=(auth login posts uploads feed admin recommendations)
-readonly EXECUTABLES=(chatty-auth chatty-posts chatty-feed chatty-admin chatty-recommendations chatty-worker chatty)
+readonly EXECUTABLES=(chatty-auth chatty-posts chatty-feed chatty-admin chatty-recommendations chatty-worker chatty-image chatty)
 
 say() { printf '%s\n' "$*"; }
 

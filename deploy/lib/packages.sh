@@ -2,10 +2,11 @@
 # Debian packages: which are missing, and installing them without starting anything of theirs.
 # shellcheck disable=SC2034 # what it sets is for other files
 
-readonly RUN_PACKAGES=(ca-certificates nginx spawn-fcgi multiwatch runit libvips-tools procps curl jq)
-readonly BUILD_PACKAGES=(libfcgi-dev libpq-dev libcrypt-dev libcurl4-openssl-dev pkg-config)
+readonly RUN_PACKAGES=(ca-certificates nginx spawn-fcgi multiwatch runit procps curl jq)
+readonly BUILD_PACKAGES=(libfcgi-dev libpq-dev libcrypt-dev libcurl4-openssl-dev libturbojpeg0-dev libspng-dev libwebp-dev libgif-dev
+  liblcms2-dev pkg-config)
 readonly TEST_PACKAGES=(bats shellcheck wrk python3 python3-aiosmtpd python3-cryptography python3-passlib python3-bcrypt python3-jwt python3-numpy postgresql-contrib
-  libimage-exiftool-perl)
+  python3-pil libvips-tools libimage-exiftool-perl)
 
 # have PACKAGE: installed, or there from another source.
 have() {

@@ -1,0 +1,110 @@
+// WebP, by libwebp.
+
+import CWebP
+import ImageFiles
+
+enum WebPCodec {
+  /// So high, since libwebp averages colours over four pixels each time: at 82 a picture that is posted again and again wears out.
+  private static let quality: Float = 90
+
+  /// The pixels in sRGB.
+  static func decode(_ file: WebPFile) throws(ImageError) -> Raster {
+    let bytes = Array(file.bytes)
+    var features = WebPBitstreamFeatures()
+    guard WebPGetFeatures(bytes, bytes.count, &features) == VP8_STATUS_OK, features.width == Int32(file.width),
+      features.height == Int32(file.height)
+    else { throw .undecodable }
+    let hasAlpha = features.has_alpha != 0
+    let raster = try Raster(width: file.width, height: file.height, channels: hasAlpha ? .rgba : .rgb) { target throws(ImageError) in
+      let decode = hasAlpha ? WebPDecodeRGBAInto : WebPDecodeRGBInto
+      let row = Int32(file.width * (hasAlpha ? 4 : 3))
+      guard decode(bytes, bytes.count, target.baseAddress, target.count, row) != nil else { throw .undecodable }
+    }
+    return Colours.inSRGB(raster, file.profile)
+  }
+
+  /// - Parameter isLossless: whether every pixel has to come out as it is.
+  static func encode(_ raster: Raster, isLossless: Bool) throws(ImageError) -> [UInt8] {
+    var picture = try picture(of: raster)
+    defer { WebPPictureFree(&picture) }
+    var configuration = try configuration(isLossless: isLossless)
+    var writer = WebPMemoryWriter()
+    WebPMemoryWriterInit(&writer)
+    defer { WebPMemoryWriterClear(&writer) }
+    let isDone = withUnsafeMutablePointer(to: &writer) { writer in
+      picture.writer = { WebPMemoryWrite($0, $1, $2) }
+      picture.custom_ptr = UnsafeMutableRawPointer(writer)
+      return WebPEncode(&configuration, &picture) != 0
+    }
+    guard isDone else { throw Self.failure(picture.error_code) }
+    return Array(UnsafeBufferPointer(start: writer.mem, count: writer.size))
+  }
+
+  /// The pixels for libwebp, which the caller has to free.
+  static func picture(of raster: Raster) throws(ImageError) -> WebPPicture {
+    let colours = raster.withColours()
+    var picture = WebPPicture()
+    guard WebPPictureInit(&picture) != 0 else { throw .unavailable("libwebp is of another version") }
+    picture.use_argb = 1
+    picture.width = Int32(raster.width)
+    picture.height = Int32(raster.height)
+    let importer = colours.channels == .rgba ? WebPPictureImportRGBA : WebPPictureImportRGB
+    guard importer(&picture, colours.pixels, Int32(colours.rowLength)) != 0 else { throw .unavailable("no memory for an encoder") }
+    return picture
+  }
+
+  static func configuration(isLossless: Bool) throws(ImageError) -> WebPConfig {
+    var configuration = WebPConfig()
+    guard WebPConfigInit(&configuration) != 0 else { throw .unavailable("libwebp is of another version") }
+    configuration.quality = quality
+    configuration.method = 2
+    if isLossless {
+      guard WebPConfigLosslessPreset(&configuration, 2) != 0 else { throw .unavailable("libwebp is of another version") }
+      configuration.exact = 1
+    }
+    return configuration
+  }
+
+  /// - Parameter code: of a picture that could not be encoded.
+  static func failure(_ code: WebPEncodingError) -> ImageError {
+    switch code {
+    case VP8_ENC_ERROR_OUT_OF_MEMORY, VP8_ENC_ERROR_BITSTREAM_OUT_OF_MEMORY: .unavailable("no memory for an encoder")
+    default: .undecodable
+    }
+  }
+
+  /// Frame by frame, so that only one of them is there at a time.
+  static func reencodeAnimation(_ file: WebPFile, thumbnailSide: Int) throws(ImageError) -> (image: [UInt8], thumbnail: [UInt8]) {
+    let bytes = Array(file.bytes)
+    return try bytes.withUnsafeBufferPointer { buffer throws(ImageError) in
+      var data = WebPData(bytes: buffer.baseAddress, size: buffer.count)
+      var options = WebPAnimDecoderOptions()
+      var info = WebPAnimInfo()
+      guard WebPAnimDecoderOptionsInit(&options) != 0 else { throw .unavailable("libwebp is of another version") }
+      options.color_mode = MODE_RGBA
+      guard let decoder = WebPAnimDecoderNew(&data, &options) else { throw .undecodable }
+      defer { WebPAnimDecoderDelete(decoder) }
+      guard WebPAnimDecoderGetInfo(decoder, &info) != 0, Int(info.canvas_width) == file.width, Int(info.canvas_height) == file.height,
+        Int(info.frame_count) == file.frames
+      else { throw .undecodable }
+      let animation = try AnimationWriter(
+        width: file.width, height: file.height, plays: Int(info.loop_count), isLossless: file.isLossless)
+      var thumbnail: [UInt8]?
+      var shown: Int32 = 0
+      while WebPAnimDecoderHasMoreFrames(decoder) != 0 {
+        var pixels: UnsafeMutablePointer<UInt8>?
+        var end: Int32 = 0
+        guard WebPAnimDecoderGetNext(decoder, &pixels, &end) != 0, let pixels else { throw .undecodable }
+        let canvas = Raster(
+          width: file.width, height: file.height, channels: .rgba,
+          pixels: Array(UnsafeBufferPointer(start: pixels, count: file.width * file.height * 4)))
+        let frame = Colours.inSRGB(canvas, file.profile)
+        if thumbnail == nil { thumbnail = try encode(frame.fitted(into: thumbnailSide), isLossless: file.isLossless) }
+        try animation.add(frame, milliseconds: Int(end - shown))
+        shown = end
+      }
+      guard let thumbnail else { throw .undecodable }
+      return (try animation.finish(), thumbnail)
+    }
+  }
+}

@@ -280,8 +280,8 @@ eventually() {
   used=$(sql "SELECT media_bytes FROM author_stats WHERE user_id = $(id_of dora)")
   equal "$used" "$(sql "SELECT image_bytes FROM posts WHERE id = $id")" 'the room that is used'
   equal "$used" "$(find "$CHATTY_HOME/media" -name "$(sql "SELECT image_key FROM posts WHERE id = $id")" -printf '%s\n' | awk '{ sum += $1 } END { print sum }')"
-  # As if there were a gigabyte less a little.
-  sql "UPDATE author_stats SET media_bytes = media_bytes + (1 << 30) - 20000000 WHERE user_id = $(id_of dora)"
+  # As if others took all that there is but a byte less than one more needs.
+  sql "UPDATE author_stats SET media_bytes = (1 << 30) - $used + 1 WHERE user_id = $(id_of dora)"
   before=$(files)
   upload dora plain.jpg
   expect_error 413 'Image storage quota exceeded'

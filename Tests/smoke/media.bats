@@ -156,3 +156,237 @@ guarded() {
   equal "$(files)" "$before"
   equal "$(sql 'SELECT count(*) FROM pending_media')" 0
 }
+
+# -- Serving ----------------------------------------------------------------------------------------------------------
+
+@test "an image is served whole, with its type and length, for minutes, to people without a token" {
+  local path
+  new_image ada
+  for path in "$IMAGE" "$THUMBNAIL"; do
+    fetch "$path"
+    expect 200
+    same_file "$path"
+    guarded
+    equal "$(header Content-Type)" image/png Content-Type
+    equal "$(header Cache-Control)" 'public, max-age=300' Cache-Control
+    equal "$(header Content-Length)" "$(stat -c %s "$CHATTY_HOME/media/${path#/media/}")" Content-Length
+    equal "$(header Set-Cookie)$(header X-Accel-Redirect)$(header Vary)" '' 'what should not be there'
+    fetch "$path" --header 'Authorization: Bearer nonsense'
+    expect 200
+  done
+}
+
+@test "HEAD, conditions and ranges work on an image" {
+  local path tag modified size
+  new_image ada
+  for path in "$IMAGE" "$THUMBNAIL"; do
+    fetch "$path"
+    tag=$(header ETag) modified=$(header Last-Modified) size=$(header Content-Length)
+    [[ $tag == '"'*'"' ]] || wrong 'no strong entity tag'
+    fetch "$path" --head
+    expect 200
+    guarded
+    equal "$(header ETag) $(header Content-Length) $(header Content-Type)" "$tag $size image/png"
+    fetch "$path" --header "If-None-Match: $tag"
+    expect 304
+    guarded
+    [[ ! -s $BATS_TEST_TMPDIR/got ]] || wrong 'a body'
+    equal "$(header ETag) $(header Cache-Control)" "$tag public, max-age=300"
+    fetch "$path" --header 'If-None-Match: "other"'
+    expect 200
+    fetch "$path" --header "If-Modified-Since: $modified"
+    expect 304
+    fetch "$path" --range 10-19
+    expect 206
+    guarded
+    equal "$(header Content-Range)" "bytes 10-19/$size"
+    cmp "$BATS_TEST_TMPDIR/got" <(tail -c +11 "$CHATTY_HOME/media/${path#/media/}" | head -c 10) || wrong 'not that part'
+    fetch "$path" --range 10-19 --header 'If-Range: "other"'
+    expect 200
+    same_file "$path"
+    get "$path" --range 99999999-
+    expect_error 416 'Range Not Satisfiable'
+    guarded
+    get "$path" --header 'If-Match: "other"'
+    expect_error 412 'Precondition Failed'
+  done
+}
+
+@test "an image is only to be read: other methods are 405 with Allow, and what is no image is 404" {
+  local path method
+  new_image ada
+  for path in "$IMAGE" "$THUMBNAIL"; do
+    for method in POST PUT PATCH DELETE; do
+      call "$method" "$path" '{}'
+      expect_error 405 'Method Not Allowed'
+      equal "$(header Allow)" 'GET, HEAD' Allow
+      guarded
+    done
+  done
+  for path in "/-$IMAGE" "/-$THUMBNAIL" /-/media/ "/media/${KEY^^}" "/media/0$KEY" "/media/${KEY%.png}" "/media/${KEY%.png}.jpg" "/media/thumbnails" \
+    "/media/thumbnails/thumbnails/$KEY" "$IMAGE/" "$IMAGE/x" "/media/$(printf '%032d' 0).png"; do
+    get "$path"
+    expect_error 404 'Not Found'
+    head_of "$path"
+    expect 404
+  done
+  # The same address written otherwise.
+  for path in "/media/%$(printf '%x' "'${KEY:0:1}")${KEY:1}" "$IMAGE?size=small"; do
+    fetch "$path"
+    expect 200
+    same_file "$IMAGE"
+  done
+}
+
+@test "the images of a blocked user are 404 at once, for whomever and with whatever tag, and are back when the block ends" {
+  local path tag before after
+  member gil moe
+  appoint moe admin
+  new_image gil
+  fetch "$IMAGE"
+  tag=$(header ETag)
+  before=$(files)
+  for path in "$IMAGE" "$THUMBNAIL"; do
+    as moe post "/admin/users/$(id_of gil)/block" '{}'
+    expect 200
+    get "$path"
+    expect_error 404 'Not Found'
+    guarded
+    equal "$(header Cache-Control)" no-store Cache-Control
+    get "$path" --header "If-None-Match: $tag"
+    expect_error 404 'Not Found'
+    get "$path" --range 0-9
+    expect_error 404 'Not Found'
+    head_of "$path"
+    expect 404
+    as gil get "$path"
+    expect_error 404 'Not Found'
+    equal "$(files)" "$before" 'the list of files'
+    as moe delete "/admin/users/$(id_of gil)/block"
+    expect 200
+    fetch "$path"
+    expect 200
+    same_file "$path"
+  done
+  after=$(header ETag)
+  fetch "$IMAGE"
+  equal "$(header ETag)" "$tag" 'the tag after the block'
+  [[ -n $after ]] || wrong 'no tag'
+}
+
+@test "the image of a post that was deleted, by its author, a moderator or with the account, is 404 with the answer, before its files are gone" {
+  member hal ida mod
+  appoint mod moderator
+  # So that it is not the missing file that is noticed.
+  sv -w 30 down "$CHATTY_HOME/service/worker" >/dev/null
+  new_image hal
+  as hal delete "/posts/$POST"
+  expect 200
+  [[ -e $CHATTY_HOME/media/$KEY ]] || wrong 'the file has gone'
+  get "$IMAGE"
+  expect_error 404 'Not Found'
+  new_image hal
+  as mod delete "/admin/posts/$POST"
+  expect 200
+  get "$THUMBNAIL"
+  expect_error 404 'Not Found'
+  new_image ida
+  as ida delete /auth/me "$(jq -cn --arg password "$PASSWORD" '{current_password: $password}')"
+  expect 200
+  get "$IMAGE"
+  expect_error 404 'Not Found'
+  sv -w 30 up "$CHATTY_HOME/service/worker" >/dev/null
+}
+
+@test "an image that is being made, or never became a post's, is not served" {
+  local key
+  key=$(printf '%032d' 42).png
+  cp small.png "$CHATTY_HOME/media/$key"
+  sql "INSERT INTO pending_media (image_key, user_id, reserved) VALUES ('$key', $(id_of ada), 0)"
+  get "/media/$key"
+  expect_error 404 'Not Found'
+  sql "DELETE FROM pending_media WHERE image_key = '$key'"
+  get "/media/$key"
+  expect_error 404 'Not Found'
+  rm "$CHATTY_HOME/media/$key"
+}
+
+# logged: what nginx has logged so far.
+logged() { cat "$CHATTY_HOME/log/nginx/current"; }
+
+@test "a file that is not there is 404 and no line at level error, with a row or without" {
+  local path
+  new_image ada
+  rm "$CHATTY_HOME/media/$KEY"
+  for path in "$IMAGE" "/media/$(printf '%032d' 1).png" "/media/thumbnails/$(printf '%032d' 2).webp" /media/nothing.png /media/; do
+    get "$path" --header 'X-Request-ID: asked-for-nothing'
+    expect_error 404 'Not Found'
+  done
+  eventually 10 eval 'logged | grep -q "\"request_id\":\"asked-for-nothing\".*\"path\":\"/media/\""' || wrong 'no line in the access log'
+  equal "$(logged | grep -F '[error]' | grep -F media || true)" '' 'the lines at level error'
+  sql "DELETE FROM posts WHERE id = $POST"
+}
+
+@test "the access log has an image by the address that was asked for" {
+  new_image ada
+  fetch "$IMAGE" --header 'X-Request-ID: seen-in-the-log'
+  eventually 10 eval "logged | grep -q '\"request_id\":\"seen-in-the-log\",\"pool\":\"posts\".*\"path\":\"$IMAGE\",\"status\":200'" ||
+    wrong "logged: $(logged | grep seen-in-the-log)"
+}
+
+@test "a link in the folder serves no other file" {
+  new_image ada
+  mv "$CHATTY_HOME/media/$KEY" "$CHATTY_HOME/media/kept"
+  ln -s "$CHATTY_HOME/media/kept" "$CHATTY_HOME/media/$KEY"
+  get "$IMAGE"
+  expect_error 404 'Not Found'
+  ln -sf /etc/passwd "$CHATTY_HOME/media/$KEY"
+  get "$IMAGE"
+  expect_error 404 'Not Found'
+  mv "$CHATTY_HOME/media/thumbnails" "$CHATTY_HOME/media/elsewhere"
+  ln -s elsewhere "$CHATTY_HOME/media/thumbnails"
+  get "$THUMBNAIL"
+  expect_error 404 'Not Found'
+  rm "$CHATTY_HOME/media/thumbnails"
+  mv "$CHATTY_HOME/media/elsewhere" "$CHATTY_HOME/media/thumbnails"
+  mv "$CHATTY_HOME/media/kept" "$CHATTY_HOME/media/$KEY"
+  fetch "$IMAGE"
+  expect 200
+}
+
+@test "an image is looked up by its name: no list of posts is read" {
+  local rows
+  load plans
+  new_image ada
+  sql "INSERT INTO posts (user_id, title, content) SELECT $(id_of ada), 'Many', 'more' FROM generate_series(1, 2000)"
+  sql 'ANALYZE posts'
+  explain_service posts
+  rows=$(rows_read 'p.image_key = ' fetch "$IMAGE")
+  leave_service posts
+  jq -e '[.scans[]] | add <= 3' <<<"$rows" || wrong "read: $rows"
+}
+
+is_served() { fetch "$IMAGE" && [[ $CODE == 200 ]]; }
+
+@test "without the post service an image is 503 with Retry-After, and is there again with it" {
+  new_image ada
+  sv -w 30 down "$CHATTY_HOME/service/posts" >/dev/null
+  get "$IMAGE"
+  expect_error 503 'Service temporarily unavailable'
+  [[ -n $(header Retry-After) ]] || wrong 'no Retry-After'
+  guarded
+  head_of "$THUMBNAIL"
+  expect 503
+  sv -w 30 up "$CHATTY_HOME/service/posts" >/dev/null
+  eventually 20 is_served || wrong 'it is not there again'
+}
+
+@test "without the database an image is 503 with Retry-After, and is there again with it" {
+  new_image ada
+  sv -w 30 down "$CHATTY_HOME/service/postgres" >/dev/null
+  get "$IMAGE"
+  expect_error 503 'Service temporarily unavailable'
+  [[ -n $(header Retry-After) ]] || wrong 'no Retry-After'
+  sv -w 30 up "$CHATTY_HOME/service/postgres" >/dev/null
+  eventually 20 is_served || wrong 'it is not there again'
+}

@@ -13,6 +13,8 @@ import ServiceKit
 struct UploadedImage {
   let file: FormFile
   let facts: ImageFacts
+  /// What it shows, in words; nil if the sender gave none.
+  let alt: String?
 
   /// The longest file, in bytes.
   private static let limit = 10 << 20
@@ -27,10 +29,12 @@ struct UploadedImage {
   @Worker
   init?(_ input: Input) throws(APIError) {
     guard let file = input.file("image") else { return nil }
+    let alt = input.optionalText("image_alt", PostService.imageAltLength)
     guard file.content.count <= Self.limit else { throw .tooLarge }
     do throws(ImageError) {
       facts = try ImageFacts(examining: file.content)
       self.file = file
+      self.alt = alt.flatMap { $0.isEmpty ? nil : $0 }
     } catch {
       if error == .unknownFormat, let type = file.contentType, !Self.contentTypes.contains(type) { throw .unsupportedMediaType }
       input.reject(.value("\(error)"), "body", "image", .string(file.filename ?? ""))
@@ -65,7 +69,7 @@ extension PostService {
       throw await context.unauthenticated(or: .quotaExceeded)
     }
     let stored = StoredImage(
-      key: key.description, filename: image.file.filename ?? "image.\(image.facts.format.ending)", bytes: bytes)
+      key: key.description, filename: image.file.filename ?? "image.\(image.facts.format.ending)", alt: image.alt, bytes: bytes)
     let post = try await Queries.create(text, image: stored, by: context.caller, on: database)
     // The session has ended meanwhile.
     if post == nil { try await discard(key, from: store, context) }
@@ -100,6 +104,7 @@ extension APIError {
 struct StoredImage {
   let key: String
   let filename: String
+  let alt: String?
   let bytes: Int
 }
 
@@ -150,8 +155,8 @@ extension PostService.Queries {
         RETURNING m.image_key
       ),
       added AS (
-        INSERT INTO posts (user_id, title, content, image_filename, image_key, image_bytes)
-        SELECT caller.user_id, \(new.title), \(new.content), \(image.filename), taken.image_key, \(image.bytes)
+        INSERT INTO posts (user_id, title, content, image_filename, image_key, image_alt, image_bytes)
+        SELECT caller.user_id, \(new.title), \(new.content), \(image.filename), taken.image_key, \(image.alt), \(image.bytes)
         FROM caller, taken
         RETURNING *
       )

@@ -5,6 +5,8 @@ import ServiceKit
 extension PostService {
   private static let titleLength = 1...200
   private static let contentLength = 1...20_000
+  /// An empty one is none.
+  static let imageAltLength = 0...1_500
   private static let commentLength = 1...4_000
   private static let reasonLength = 1...4_000
 
@@ -50,11 +52,17 @@ extension PostService {
     let id = input.pathID("post_id")
     let title = input.optionalText("title", titleLength)
     let content = input.optionalText("content", contentLength)
+    let imageAlt = input.optionalText("image_alt", imageAltLength)
     try input.validate()
     let versions = request.expectedVersions
     let post = try await Queries.update(
-      id, title: title, content: content, ifOneOf: versions, by: context.caller, on: context.database)
-    guard let post else { throw await notChanged(id, isConditional: versions != nil, context) }
+      id, title: title, content: content, imageAlt: imageAlt, ifOneOf: versions, by: context.caller, on: context.database)
+    guard let post else {
+      if let imageAlt, !imageAlt.isEmpty, try await Queries.isWithoutImage(id, of: context.caller, on: context.database) {
+        throw .invalid(.value("The post has no image"), "body", "image_alt", .string(imageAlt))
+      }
+      throw await notChanged(id, isConditional: versions != nil, context)
+    }
     return .json(PostReply(message: "Post updated", post: post))
   }
 

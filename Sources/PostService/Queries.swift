@@ -53,31 +53,49 @@ extension PostService {
         """, as: Post.self)
     }
 
-    /// Changes what is given and leaves what is nil.
+    /// Changes what is given and leaves what is nil. A post that is like that already keeps its version.
     ///
-    /// - Parameter versions: it is changed only if it has one of these; nil: whatever it has.
-    /// - Returns: the post as it is now; nil, and nothing has changed, if it is not the caller's or has another version.
+    /// - Parameters:
+    ///   - imageAlt: empty for none.
+    ///   - versions: it is changed only if it has one of these; nil: whatever it has.
+    /// - Returns: the post as it is now; nil, and nothing has changed, if it is not the caller's or has another version, or if it is to get
+    ///   an alternative text and has no image.
     static func update(
-      _ id: Int64, title: String?, content: String?, ifOneOf versions: [Int64]?, by caller: Caller, on database: Database
+      _ id: Int64, title: String?, content: String?, imageAlt: String?, ifOneOf versions: [Int64]?, by caller: Caller,
+      on database: Database
     ) async throws(APIError) -> Post? {
       try await database.writeOne(
         """
         WITH caller AS (\(caller.session)),
+        given AS (SELECT \(title) AS title, \(content) AS content, \(imageAlt) AS image_alt),
         changed AS (
           UPDATE posts SET
-            title = coalesce(\(title), title),
-            content = coalesce(\(content), content),
+            title = coalesce(given.title, posts.title),
+            content = coalesce(given.content, posts.content),
+            image_alt = nullif(coalesce(given.image_alt, posts.image_alt), ''),
             -- Later than the last time in any case: it is the version, and of two transactions the one that began first may end last.
             updated_at = CASE
-              WHEN \(title != nil || content != nil) THEN greatest(now(), posts.updated_at + interval '1 microsecond')
+              WHEN given.title <> posts.title OR given.content <> posts.content OR given.image_alt <> coalesce(posts.image_alt, '')
+              THEN greatest(now(), posts.updated_at + interval '1 microsecond')
               ELSE posts.updated_at
             END
-          FROM caller WHERE posts.id = \(id) AND posts.user_id = caller.user_id \(hasVersion(of: versions))
+          FROM caller, given
+          WHERE posts.id = \(id) AND posts.user_id = caller.user_id \(hasVersion(of: versions))
+            AND (posts.image_key IS NOT NULL OR coalesce(given.image_alt, '') = '')
           RETURNING posts.*
         )
         SELECT \(Post.columns(for: caller))
         FROM changed p JOIN caller u ON u.user_id = p.user_id JOIN post_stats s ON s.post_id = p.id
         """, as: Post.self)
+    }
+
+    /// Whether a post is the caller's and has no image. False also if the session does not stand.
+    static func isWithoutImage(_ post: Int64, of caller: Caller, on database: Database) async throws(APIError) -> Bool {
+      try await database.readOne(
+        """
+        SELECT p.id FROM (\(caller.session)) me JOIN posts p ON p.user_id = me.user_id
+        WHERE p.id = \(post) AND p.image_key IS NULL
+        """, as: Int64.self) != nil
     }
 
     /// Deletes a post with its comments and likes. False, and nothing has changed, if it is not the caller's or has another version.

@@ -1,4 +1,4 @@
-// What chatty-posts answers: posts, their comments, likes and reports.
+// What chatty-posts answers: posts, their comments, likes and reports, and whose images may be seen.
 
 import ServiceKit
 
@@ -18,5 +18,6 @@ enum PostService: ServiceDefinition {
     .get("/posts/{post_id}/likes", listLikes),
     .delete("/posts/{post_id}/likes", unlike, caller: .user),
     .post("/posts/{post_id}/reports", report, caller: .user),
+    .get("/-/media/{image_key}", permitImage),
   ]
 }

@@ -14,12 +14,12 @@
 #include <string.h>
 
 static const char *const query =
-    "SELECT p.id, p.title, p.content, p.image_filename, p.image_key, p.user_id, u.username, p.created_at, p.updated_at, "
+    "SELECT p.id, p.title, p.content, p.image_filename, p.image_key, p.image_alt, p.user_id, u.username, p.created_at, p.updated_at, "
     "s.likes, s.comments, coalesce((SELECT true FROM likes l WHERE l.user_id = $2 AND l.post_id = p.id), false) "
     "FROM posts p JOIN users u ON u.id = p.user_id AND u.blocked_at IS NULL JOIN post_stats s ON s.post_id = p.id "
     "WHERE p.id = $1";
 
-enum { ID, TITLE, CONTENT, IMAGE_FILENAME, IMAGE_KEY, USER_ID, USERNAME, CREATED_AT, UPDATED_AT, LIKES, COMMENTS, LIKED_BY_ME };
+enum { ID, TITLE, CONTENT, IMAGE_FILENAME, IMAGE_KEY, IMAGE_ALT, USER_ID, USERNAME, CREATED_AT, UPDATED_AT, LIKES, COMMENTS, LIKED_BY_ME };
 
 static PGconn *database;
 static char body[256 * 1024]; // a content has 20,000 characters at most, of six bytes each when all are escaped
@@ -60,7 +60,7 @@ static void put_post(PGresult *rows) {
     put("{\"id\":"), put(value(rows, ID));
     put(",\"title\":"), put_string(value(rows, TITLE));
     put(",\"content\":"), put_string(value(rows, CONTENT));
-    put(",\"image_filename\":null,\"image_url\":null,\"thumbnail_url\":null");
+    put(",\"image_filename\":null,\"image_url\":null,\"thumbnail_url\":null,\"image_alt\":null");
     put(",\"user_id\":"), put(value(rows, USER_ID));
     put(",\"username\":"), put_string(value(rows, USERNAME));
     put(",\"created_at\":"), put_time(value(rows, CREATED_AT));

@@ -138,7 +138,7 @@ counters_are_right() {
 auth:email_tokens insert update delete, outbox insert, sessions insert update, throttles insert update delete, users insert update delete
 feed:idempotency_keys insert update, subscriptions insert delete, users update
 operator:author_stats insert update, email_tokens delete, moderation_actions insert, outbox update delete, post_stats insert update, sessions update, throttles delete, users insert update delete
-posts:author_stats update, comments insert delete, idempotency_keys insert update, likes insert delete, pending_media insert delete, post_stats update, posts insert update delete, reports insert, users update
+posts:author_stats update, comments insert delete, idempotency_keys insert update, likes insert delete, pending_media insert update delete, post_stats update, posts insert update delete, reports insert, users update
 worker:email_tokens delete, idempotency_keys delete, outbox insert update delete, pending_media delete, sessions delete, throttles delete'
 }
 

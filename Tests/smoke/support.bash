@@ -301,7 +301,8 @@ sql() {
 # What a post and a comment look like, as jq filters over one of them.
 # shellcheck disable=SC2034 # read by the tests
 POST_SHAPE='(.id | type == "number") and (.title | type == "string") and (.content | type == "string") and has("image_filename")
-  and has("image_url") and has("thumbnail_url") and (.user_id | type == "number") and (.username | type == "string")
+  and has("image_url") and has("thumbnail_url")
+  and has("image_alt") and (.user_id | type == "number") and (.username | type == "string")
   and (.created_at | test("^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?Z$"))
   and (.updated_at | . == null or test("Z$")) and (.like_count | type == "number") and (.comment_count | type == "number")
   and (.liked_by_me | type == "boolean")'

@@ -4,7 +4,7 @@
 
 # The statements of GET /posts and GET /posts/{id}/comments for somebody without a token (Sources/PostService/Queries.swift).
 list_statement='
-SELECT p.id, p.title, p.content, p.image_filename, p.image_key, p.user_id, u.username, p.created_at, p.updated_at, s.likes, s.comments,
+SELECT p.id, p.title, p.content, p.image_filename, p.image_key, p.image_alt, p.user_id, u.username, p.created_at, p.updated_at, s.likes, s.comments,
   coalesce((SELECT true FROM likes l WHERE l.user_id = :reader AND l.post_id = p.id), false)
 FROM posts p JOIN users u ON u.id = p.user_id AND u.blocked_at IS NULL JOIN post_stats s ON s.post_id = p.id
 WHERE p.id < :before

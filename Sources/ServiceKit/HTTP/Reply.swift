@@ -41,6 +41,14 @@ public struct Reply {
     response = FastCGI.Response(status: 200, headers: [("Content-Type", "application/json")], body: body)
   }
 
+  /// A status and nothing else, for nginx itself when it asks (`auth_request`).
+  public static func status(_ status: Int) -> Reply {
+    var reply = Reply(body: [])
+    reply.response.status = status
+    reply.response.headers = []
+    return reply
+  }
+
   init(_ error: APIError) {
     switch error.detail {
     case .text(let text): self.init(status: error.status, Detail(detail: text), headers: error.headers)

@@ -49,7 +49,7 @@ public struct PathValues {
   let values: Pairs
 
   /// A value as the client sent it, percent-decoded; empty if the route has none of that name.
-  subscript(name: String) -> String { values.first { $0.name == name }?.value ?? "" }
+  public subscript(name: String) -> String { values.first { $0.name == name }?.value ?? "" }
 
   /// A positive 64-bit number.
   ///

@@ -11,6 +11,7 @@ public struct Post: Encodable, RowDecodable {
   let imageFilename: String?
   let imageURL: String?
   let thumbnailURL: String?
+  let imageAlt: String?
   let userID: Int64
   let username: String
   let createdAt: Timestamp
@@ -48,7 +49,7 @@ public struct Post: Encodable, RowDecodable {
   public static let columnsWhenAdded: Query = "\(ownColumns), 0, 0, false"
 
   private static let ownColumns: Query = """
-    p.id, p.title, p.content, p.image_filename, p.image_key, p.user_id, u.username, p.created_at, p.updated_at
+    p.id, p.title, p.content, p.image_filename, p.image_key, p.image_alt, p.user_id, u.username, p.created_at, p.updated_at
     """
 
   public init(row: inout RowReader) throws(PostgresError) {
@@ -59,6 +60,7 @@ public struct Post: Encodable, RowDecodable {
     let imageKey: String? = try row.next()
     imageURL = imageKey.map { "/media/\($0)" }
     thumbnailURL = imageKey.map { "/media/thumbnails/\($0)" }
+    imageAlt = try row.next()
     userID = try row.next()
     username = try row.next()
     createdAt = try row.next()
@@ -75,6 +77,7 @@ public struct Post: Encodable, RowDecodable {
     case imageFilename = "image_filename"
     case imageURL = "image_url"
     case thumbnailURL = "thumbnail_url"
+    case imageAlt = "image_alt"
     case userID = "user_id"
     case username
     case createdAt = "created_at"

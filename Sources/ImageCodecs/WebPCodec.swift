@@ -14,7 +14,8 @@ enum WebPCodec {
     guard WebPGetFeatures(bytes, bytes.count, &features) == VP8_STATUS_OK, features.width == Int32(file.width),
       features.height == Int32(file.height)
     else { throw .undecodable }
-    let hasAlpha = features.has_alpha != 0
+    // A lossless picture has alpha, and browsers show it, even where its header says that it has none.
+    let hasAlpha = features.has_alpha != 0 || file.isLossless
     let raster = try Raster(width: file.width, height: file.height, channels: hasAlpha ? .rgba : .rgb) { target throws(ImageError) in
       let decode = hasAlpha ? WebPDecodeRGBAInto : WebPDecodeRGBInto
       let row = Int32(file.width * (hasAlpha ? 4 : 3))

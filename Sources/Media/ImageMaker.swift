@@ -35,9 +35,6 @@ public struct ImageMaker {
   private static let fileLimit = 32 << 20
   private static let thumbnailLimit = 8 << 20
 
-  /// The room that the files of one image may take, in bytes.
-  public static let largestFiles = fileLimit + thumbnailLimit
-
   /// Writes both files, and leaves none behind if it fails.
   ///
   /// - Parameters:

@@ -5,9 +5,9 @@ import Glibc
 /// A parser of `multipart/form-data` (RFC 7578, over RFC 2046, section 5.1) that takes a body in pieces of any length and gives the same
 /// for every way of cutting it.
 ///
-/// It is strict: nothing before the first boundary and nothing after the last but one line break, no folded headers, no bare CR or LF in
-/// a header, no boundary that something follows. What is not exactly a form is refused rather than guessed at: the next program might
-/// guess differently.
+/// Lines before the first boundary and after the last are passed over, as section 5.1.1 has it: clients send line breaks there. For the
+/// rest it is strict: no bare CR or LF in a header, no boundary that something follows on its line. What is not a form is refused rather
+/// than guessed at: the next program might guess differently.
 public struct MultipartParser {
   public struct Limits: Sendable {
     /// Parts of a form.
@@ -29,22 +29,25 @@ public struct MultipartParser {
   private let limits: Limits
   /// What comes before every part but the first: CR LF and the boundary with its dashes.
   private let delimiter: [UInt8]
-  private var state = State.start
+  private var state = State.preamble
   /// How much of the delimiter the last bytes were.
   private var matched: Int
+  /// How much of that belongs to what came before: the beginning of the body, or the blank line that ends a part's headers, stands for the
+  /// delimiter's line break.
+  private var borrowed: Int
   /// The headers of the part that has begun.
   private var header: [UInt8] = []
   private var parts = 0
 
   private enum State {
-    /// Before the first boundary, whose CR LF is left out.
-    case start
+    /// Before the first boundary.
+    case preamble
     /// After a boundary: blanks and a line break, or two dashes.
     case afterBoundary, padding, lineFeed, secondDash
     case headers
     case content
-    /// After the last boundary: at most blanks and a line break.
-    case closed, lastLineFeed, over
+    /// After the last boundary: blanks, and nothing that counts after a line break.
+    case closed, epilogue
   }
 
   /// - Parameter boundary: without its two dashes, as `Boundary` takes it from a Content-Type.
@@ -52,6 +55,7 @@ public struct MultipartParser {
     self.limits = limits
     delimiter = Array("\r\n--".utf8) + boundary.bytes
     matched = 2
+    borrowed = 2
   }
 
   /// Takes the next piece of the body.
@@ -63,9 +67,10 @@ public struct MultipartParser {
   ) throws(MultipartError) {
     var place = bytes.startIndex
     while place < bytes.endIndex {
-      if state == .content {
-        place = try takeContent(bytes, from: place, handle)
-      } else {
+      switch state {
+      case .preamble, .content: place = try takeContent(bytes, from: place, handle)
+      case .epilogue: return
+      default:
         try take(bytes[place], handle)
         place += 1
       }
@@ -77,17 +82,14 @@ public struct MultipartParser {
   /// - Throws: if the last boundary has not come.
   public func finish() throws(MultipartError) {
     switch state {
-    case .closed, .over: break
+    case .closed, .epilogue: break
+    case .preamble where borrowed == 0: throw .noBoundary
     default: throw .endsEarly
     }
   }
 
   private mutating func take(_ byte: UInt8, _ handle: (Event) throws(MultipartError) -> Void) throws(MultipartError) {
     switch state {
-    case .start:
-      guard byte == delimiter[matched] else { throw .noBoundary }
-      matched += 1
-      if matched == delimiter.count { state = .afterBoundary }
     case .afterBoundary where byte == UInt8(ascii: "-"): state = .secondDash
     case .afterBoundary, .padding:
       switch byte {
@@ -105,17 +107,13 @@ public struct MultipartParser {
       guard byte == UInt8(ascii: "-") else { throw .brokenBoundary }
       state = .closed
     case .headers: try takeHeader(byte, handle)
-    case .content: break
     case .closed:
       switch byte {
       case UInt8(ascii: " "), UInt8(ascii: "\t"): break
-      case UInt8(ascii: "\r"): state = .lastLineFeed
+      case UInt8(ascii: "\r"), UInt8(ascii: "\n"): state = .epilogue
       default: throw .goesOn
       }
-    case .lastLineFeed:
-      guard byte == UInt8(ascii: "\n") else { throw .goesOn }
-      state = .over
-    case .over: throw .goesOn
+    case .preamble, .content, .epilogue: break
     }
   }
 
@@ -125,17 +123,20 @@ public struct MultipartParser {
     let isBlank = header.elementsEqual([13, 10])
     guard isBlank || header.suffix(4).elementsEqual([13, 10, 13, 10]) else { return }
     try handle(.part(try PartHeaders(parsing: isBlank ? [] : header.dropLast(4))))
-    matched = 0
+    // A part may have no content at all, not even an empty one (section 5.1.1): its boundary follows at once.
+    matched = 2
+    borrowed = 2
     state = .content
   }
 
-  /// Content up to the next delimiter, or to the end of the piece. A CR is at the beginning of a delimiter and nowhere else in it, so
+  /// Content, or lines before the first boundary, up to the next delimiter or to the end of the piece. A CR is at the beginning of a delimiter and nowhere else in it, so
   /// where one fails to go on only the byte at hand can begin another.
   ///
   /// - Returns: where to go on.
   private mutating func takeContent(
     _ bytes: ArraySlice<UInt8>, from start: Int, _ handle: (Event) throws(MultipartError) -> Void
   ) throws(MultipartError) -> Int {
+    let isContent = state == .content
     var place = start
     /// How much of the delimiter came with earlier pieces.
     var earlier = matched
@@ -152,18 +153,21 @@ public struct MultipartParser {
         matched += 1
         guard matched == delimiter.count else { continue }
         let end = place - (matched - earlier)
-        if end > start { try handle(.content(bytes[start..<end])) }
-        try handle(.end)
+        if isContent {
+          if end > start { try handle(.content(bytes[start..<end])) }
+          try handle(.end)
+        }
         state = .afterBoundary
         return place
       } else {
-        if earlier > 0 { try handle(.content(delimiter[..<earlier])) }
+        if isContent, earlier > borrowed { try handle(.content(delimiter[borrowed..<earlier])) }
         earlier = 0
+        borrowed = 0
         matched = 0
       }
     }
     let end = place - (matched - earlier)
-    if end > start { try handle(.content(bytes[start..<end])) }
+    if isContent, end > start { try handle(.content(bytes[start..<end])) }
     return place
   }
 
@@ -177,26 +181,26 @@ public struct MultipartParser {
 
 /// Why a body is not multipart/form-data.
 public enum MultipartError: Error, Equatable, CustomStringConvertible {
-  /// It does not begin with the boundary.
+  /// The boundary is nowhere in it.
   case noBoundary
   /// Something other than a line break or two dashes follows a boundary.
   case brokenBoundary
   case endsEarly
-  /// Something follows the last boundary.
+  /// Something follows the last boundary on its line.
   case goesOn
   case tooManyParts
   case headersTooLong
   /// A part's headers are not those of a form.
   case brokenHeaders(String)
-  /// A form that cannot be understood: `_charset_`, an encoding, bytes that are no text.
+  /// A part that cannot be understood: an encoding, bytes that are no text.
   case unsupported(String)
 
   public var description: String {
     switch self {
-    case .noBoundary: "the body does not begin with the boundary"
+    case .noBoundary: "the boundary is nowhere in the body"
     case .brokenBoundary: "something follows a boundary on its line"
     case .endsEarly: "the body ends before its last boundary"
-    case .goesOn: "something follows the last boundary"
+    case .goesOn: "something follows the last boundary on its line"
     case .tooManyParts: "there are too many parts"
     case .headersTooLong: "the headers of a part are too long"
     case .brokenHeaders(let what): what

@@ -9,20 +9,19 @@ public struct PartHeaders: Equatable, Sendable {
   public let contentType: String?
   /// The `charset` of the media type, in lower case.
   public let charset: String?
-
-  init(name: String, filename: String?, contentType: String?, charset: String?) {
-    self.name = name
-    self.filename = filename
-    self.contentType = contentType
-    self.charset = charset
-  }
+  /// The Content-Transfer-Encoding, in lower case; nil if none is given.
+  public let transferEncoding: String?
 
   /// - Parameter bytes: the header lines, without the last line break.
   init(parsing bytes: some Collection<UInt8>) throws(MultipartError) {
     var disposition: ParameterizedValue?
     var type: ParameterizedValue?
-    guard let text = String(validating: bytes, as: UTF8.self) else { throw .brokenHeaders("the headers of a part are not UTF-8") }
-    for line in try Self.lines(of: text) {
+    var encoding: String?
+    // Clients that write a form in another encoding write the names of files in it, too (Apache HttpClient, libwww-perl).
+    guard let text = Charset.utf8.decode(bytes) ?? Charset.windows1252.decode(bytes) else {
+      throw .brokenHeaders("the headers of a part are no text")
+    }
+    for line in try Self.unfolded(try Self.lines(of: text)) {
       let name = String(line.prefix { $0 != ":" })
       let afterName = line.drop { $0 != ":" }
       guard !afterName.isEmpty, !name.isEmpty, name.utf8.allSatisfy(ParameterizedValue.isToken) else {
@@ -35,22 +34,43 @@ public struct PartHeaders: Equatable, Sendable {
           throw .brokenHeaders("a part's Content-Disposition is not that of a form")
         }
         disposition = parsed
-      case "content-type":
+      case "content-type" where !value.isEmpty:
         guard type == nil, let parsed = ParameterizedValue(value) else { throw .brokenHeaders("a part's Content-Type is none") }
         type = parsed
-      case "content-transfer-encoding":
-        // Section 4.7: nobody sends it, and only where it says nothing can it be left out of account.
-        guard ["7bit", "8bit", "binary"].contains(value.lowercased()) else {
-          throw .unsupported("a part is encoded as \(value), and parts of a form are not encoded")
-        }
+      case "content-transfer-encoding" where !value.isEmpty:
+        encoding = String(ParameterizedValue.trimmed(value.unicodeScalars.prefix { $0 != ";" })).lowercased()
       default: break
       }
     }
-    guard let disposition, let name = disposition.parameters["name"] else { throw .brokenHeaders("a part has no name") }
-    self.init(
-      name: Self.decoded(name),
-      filename: disposition.parameters["filename"].map(Self.decoded) ?? disposition.parameters["filename*"].flatMap(Self.extended),
-      contentType: type?.value, charset: type?.parameters["charset"]?.lowercased())
+    guard let parameters = disposition?.parameters,
+      let name = parameters["name"].map(Self.decoded) ?? ExtendedParameter.value(of: "name", in: parameters)
+    else { throw .brokenHeaders("a part has no name") }
+    self.name = name
+    filename = Self.filename(in: parameters)
+    contentType = type?.value
+    charset = type?.parameters["charset"].flatMap { $0.isEmpty ? nil : $0.lowercased() }
+    transferEncoding = encoding
+  }
+
+  /// The extended form wins (RFC 6266, section 4.3): who sends both puts into the plain one what is left of the name in ASCII.
+  private static func filename(in parameters: [String: String]) -> String? {
+    if let extended = ExtendedParameter.value(of: "filename", in: parameters) { return extended }
+    guard let plain = parameters["filename"] else { return nil }
+    return EncodedWords.decode(plain) ?? decoded(plain)
+  }
+
+  /// A line that begins with a blank goes on with the line before it (RFC 5322, section 2.2.3; RFC 2046, section 5.1).
+  private static func unfolded(_ lines: [Substring.UnicodeScalarView]) throws(MultipartError) -> [Substring.UnicodeScalarView] {
+    var unfolded: [Substring.UnicodeScalarView] = []
+    for line in lines {
+      guard line.first == " " || line.first == "\t" else {
+        unfolded.append(line)
+        continue
+      }
+      guard let beginning = unfolded.popLast() else { throw .brokenHeaders("a part has a line that is no header") }
+      unfolded.append(beginning + line)
+    }
+    return unfolded
   }
 
   /// Lines end with CR LF; neither is anywhere else, and neither are other control characters but the tab.
@@ -80,24 +100,5 @@ public struct PartHeaders: Equatable, Sendable {
       scalars.replace(escape.unicodeScalars, with: scalar.unicodeScalars)
     }
     return String(scalars)
-  }
-
-  /// `UTF-8'language'percent-encoded` (RFC 8187, section 3.2). Forms should not have it (RFC 7578, section 4.2), and some have.
-  private static func extended(_ text: String) -> String? {
-    let parts = text.utf8.split(separator: UInt8(ascii: "'"), maxSplits: 2, omittingEmptySubsequences: false)
-    guard parts.count == 3, Substring(parts[0]).lowercased() == "utf-8" else { return nil }
-    var bytes: [UInt8] = []
-    var rest = Array(parts[2])[...]
-    while let byte = rest.popFirst() {
-      guard byte == UInt8(ascii: "%") else {
-        bytes.append(byte)
-        continue
-      }
-      let digits = String(decoding: rest.prefix(2), as: UTF8.self)
-      guard digits.count == 2, digits.allSatisfy(\.isHexDigit), let value = UInt8(digits, radix: 16) else { return nil }
-      bytes.append(value)
-      rest = rest.dropFirst(2)
-    }
-    return String(validating: bytes, as: UTF8.self)
   }
 }

@@ -208,6 +208,65 @@ struct InputTests {
     #expect(try await Self.post(#""title": " \u0301a ""#).json?["title"] == "\u{301}a")
   }
 
+  @Test("CR LF and CR are line feeds before a text is counted, and a string stays as it was sent")
+  func lineFeeds() async throws {
+    #expect(try await Self.post(#""title": "\r\na\r\nb\rc\r""#).json?["title"] == "a\nb\nc")
+    #expect(try await Self.post(#""title": "a\r\r\n\n\rb""#).json?["detail"]?[0]?["type"] == "string_too_long")
+    #expect(try await Self.post(#""note": "a\r\nb\r\n""#).json?["note"] == "a\nb")
+    #expect(try await Self.post(#""code": "c\r\n""#).json?["code"] == "c\r\n")
+  }
+
+  // MARK: What an error repeats
+
+  @Test("of a long text an error repeats 200 bytes and tells how many there were", arguments: [200, 201, 100_000])
+  func longText(length: Int) async throws {
+    let detail = try await Self.post("\"title\": \"\(String(repeating: "x", count: length))\"").json?["detail"]?[0]
+    #expect(detail?["input"] == .string(String(repeating: "x", count: 200)))
+    #expect(detail?["input_length"] == (length > 200 ? .integer(Int64(length)) : JSONBody?.none))
+  }
+
+  @Test("it is cut between characters")
+  func longCharacters() async throws {
+    for (text, kept) in [("é", 100), ("€", 66), ("🎈", 50)] {
+      for prefix in 0...4 {
+        let start = String(repeating: "x", count: prefix)
+        let detail = try await Self.post("\"title\": \"\(start)\(String(repeating: text, count: 300))\"").json?["detail"]?[0]
+        guard case .string(let input)? = detail?["input"] else { throw TestError("no text") }
+        #expect(input.hasPrefix(start) && input.unicodeScalars.dropFirst(prefix).allSatisfy { String($0) == text })
+        #expect((197...200).contains(input.utf8.count) && abs(input.unicodeScalars.count - prefix - kept) <= 2)
+        #expect(detail?["input_length"] == .integer(Int64(prefix + 300 * text.utf8.count)))
+      }
+    }
+  }
+
+  @Test("of objects and arrays, and of the body that lacks a field, it repeats the beginning of their JSON")
+  func longValues() async throws {
+    let long = String(repeating: "x", count: 1000)
+    let array = try await Self.post("\"title\": [\"\(long)\"]").json?["detail"]?[0]
+    #expect(array?["input"] == .string("[\"" + long.prefix(198)))
+    #expect(array?["input_length"] == 1004)
+    let missing = try await Self.service().client().post("/items/1", "{\"x\": \"\(long)\"}").json?["detail"]
+    #expect(missing?.count == 3)
+    for place in 0..<3 {
+      #expect(missing?[place]?["input"] == .string("{\"x\":\"" + long.prefix(194)))
+      #expect(missing?[place]?["input_length"] == 1008)
+    }
+    let whole = try await Self.service().client().post("/items/1", "[\(String(repeating: "1,", count: 500))1]").json?["detail"]?[0]
+    #expect(whole?["input_length"] == 1003)
+  }
+
+  @Test("of paths and queries, too")
+  func longPaths() async throws {
+    let long = String(repeating: "9", count: 1000)
+    let response = try await Self.post("", to: "/items/\(long)?page=\(long)&other=\(long)")
+    #expect(response.json?["detail"]?.count == 3)
+    for place in 0..<3 {
+      #expect(response.json?["detail"]?[place]?["input"] == .string(String(long.prefix(200))))
+      #expect(response.json?["detail"]?[place]?["input_length"] == 1000)
+    }
+    #expect(response.text.utf8.count < 1500)
+  }
+
   // MARK: Queries
 
   static func query(_ query: String) async throws -> ClientResponse { try await service().client().get("/query?\(query)") }

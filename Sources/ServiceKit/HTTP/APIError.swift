@@ -83,14 +83,14 @@ public struct FieldError: Encodable, Sendable {
   /// Where: `body`, `path` or `query`, and the name.
   let loc: [Location]
   let msg: String
-  /// What was sent.
-  let input: JSONValue
+  /// What was sent, or its beginning.
+  let input: Excerpt
 
   init(type: String, loc: [Location], msg: String, input: JSONValue) {
     self.type = type
     self.loc = loc
     self.msg = msg
-    self.input = input
+    self.input = Excerpt(of: input)
   }
 
   /// - Parameters:
@@ -98,6 +98,24 @@ public struct FieldError: Encodable, Sendable {
   ///   - name: the field; none when the flaw is the body's as a whole.
   init(_ flaw: FieldFlaw, _ place: String, _ name: String?, _ input: JSONValue) {
     self.init(type: flaw.type, loc: [.name(place)] + (name.map { [.name($0)] } ?? []), msg: flaw.message, input: input)
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: CodingKeys.self)
+    try container.encode(type, forKey: .type)
+    try container.encode(loc, forKey: .loc)
+    try container.encode(msg, forKey: .msg)
+    try container.encode(input.value, forKey: .input)
+    // A member of our own, and only where it says something.
+    if let length = input.length { try container.encode(length, forKey: .inputLength) }
+  }
+
+  private enum CodingKeys: String, CodingKey {
+    case type
+    case loc
+    case msg
+    case input
+    case inputLength = "input_length"
   }
 
   enum Location: Encodable, Sendable {

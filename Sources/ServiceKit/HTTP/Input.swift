@@ -2,6 +2,7 @@
 
 import Crypto
 import EventLoop
+import Glibc
 import Multipart
 
 /// Collects the fields of one request. Each reading function gives a value of its type at once, a meaningless one if the field
@@ -102,7 +103,7 @@ public final class Input {
   /// For routes whose body may be left out: without one, none of its fields may be asked for.
   public var hasBody: Bool { !request.raw.body.isEmpty }
 
-  /// A text without the white space around it.
+  /// A text without the white space around it, its lines divided by line feeds: browsers send CR LF in forms, whatever was typed.
   ///
   /// - Parameter length: how many characters (Unicode scalar values) it may have then.
   public func text(_ name: String, _ length: ClosedRange<Int>) -> String {
@@ -116,7 +117,7 @@ public final class Input {
 
   private func optionalText(_ name: String, _ length: ClosedRange<Int>, isRequired: Bool) -> String? {
     guard let sent = string(name, isRequired: isRequired) else { return nil }
-    let text = Self.trimmed(sent)
+    let text = Self.trimmed(Self.withLineFeeds(sent))
     if let flaw = Self.flaw(in: text, length) { reject(flaw, "body", name, .string(sent)) }
     return text
   }
@@ -148,65 +149,82 @@ public final class Input {
 
   /// A file of a form; nil if there is none, or if the body is no form.
   public func file(_ name: String) -> FormFile? {
-    guard let object = body(), case .form(let form) = bodyState else { return nil }
-    if let text = object[name] { reject(.value("Expected a file"), "body", name, text) }
-    return form.files[name]
-  }
-
-  private func string(_ name: String, isRequired: Bool) -> String? {
-    guard let object = body() else { return nil }
-    switch object[name] {
-    case .string(let value)?: return value
-    case nil:
-      if isRequired { reject(.missing, "body", name, .object(object)) }
-    case .null?:
-      if isRequired { reject(.notString, "body", name, .null) }
-    case let other?: reject(.notString, "body", name, other)
+    readBody()
+    guard case .form(let form) = bodyState else { return nil }
+    switch form[name] {
+    // An empty text is what scripts put where they have no file.
+    case .absent, .text(""): return nil
+    case .file(let file): return file
+    case .text(let text): reject(.value("Expected a file"), "body", name, .string(text))
+    case .wrong(let error): reject(.value("\(error)"), "body", name, .null)
+    case .several: rejectSeveral(name)
     }
     return nil
   }
 
-  /// The body as an object; nil, and one error for the whole of it, if it is not one.
-  private func body() -> [String: JSONValue]? {
+  private func string(_ name: String, isRequired: Bool) -> String? {
+    readBody()
     switch bodyState {
-    case .object(let object): return object
-    case .form(let form): return form.texts
-    case .unusable: return nil
-    case .unread:
-      bodyState = .unusable
-      if takesForms, let boundary = request.formBoundary { return form(boundary) }
-      // What it is not said to be is not parsed; `validate` says so.
-      guard request.hasJSONBody, !request.raw.bodyIsTooLarge else { return nil }
-      guard !request.raw.body.isEmpty else {
-        errors.append(FieldError(.missing, "body", nil, .null))
-        return nil
+    case .unread, .unusable: return nil
+    case .form(let form):
+      switch form[name] {
+      case .text(let text): return text
+      case .wrong(let error): reject(.value("\(error)"), "body", name, .null)
+      case .several: rejectSeveral(name)
+      case .absent, .file: if isRequired { reject(.missing, "body", name, .object(form.texts)) }
       }
-      let value: JSONValue
-      do throws(JSONReader.Failure) {
-        value = try JSONReader.parse(request.raw.body)
-      } catch {
-        let flaw = FieldFlaw.invalidJSON
-        errors.append(FieldError(type: flaw.type, loc: [.name("body"), .offset(error.offset)], msg: flaw.message, input: .object([:])))
-        return nil
+    case .object(let object):
+      switch object[name] {
+      case .string(let value)?: return value
+      case nil: if isRequired { reject(.missing, "body", name, .object(object)) }
+      case .null?: if isRequired { reject(.notString, "body", name, .null) }
+      case let other?: reject(.notString, "body", name, other)
       }
-      guard case .object(let object) = value else {
-        errors.append(FieldError(.notObject, "body", nil, value))
-        return nil
-      }
-      bodyState = .object(object)
-      return object
+    }
+    return nil
+  }
+
+  /// Which of several parts counts would be a guess.
+  private func rejectSeveral(_ name: String) {
+    errors.append(FieldError(.value("the form has more than one part \(name)"), "body", nil, .null))
+  }
+
+  /// Reads the body if that has not been done, with one error for the whole of it if it is of no use.
+  private func readBody() {
+    guard case .unread = bodyState else { return }
+    bodyState = .unusable
+    // What it is not said to be is not parsed; `validate` says so.
+    guard !request.raw.bodyIsTooLarge else { return }
+    if takesForms, let boundary = request.formBoundary {
+      readForm(boundary)
+    } else if request.hasJSONBody {
+      readJSON()
     }
   }
 
-  private func form(_ boundary: Boundary) -> [String: JSONValue]? {
-    guard !request.raw.bodyIsTooLarge else { return nil }
+  private func readForm(_ boundary: Boundary) {
     do throws(MultipartError) {
-      let form = try Form(request.raw.body, boundary: boundary)
-      bodyState = .form(form)
-      return form.texts
+      bodyState = .form(try Form(request.raw.body, boundary: boundary))
     } catch {
       errors.append(FieldError(.value("\(error)"), "body", nil, .null))
-      return nil
+    }
+  }
+
+  private func readJSON() {
+    guard !request.raw.body.isEmpty else {
+      errors.append(FieldError(.missing, "body", nil, .null))
+      return
+    }
+    do throws(JSONReader.Failure) {
+      let value = try JSONReader.parse(request.raw.body)
+      if case .object(let object) = value {
+        bodyState = .object(object)
+      } else {
+        errors.append(FieldError(.notObject, "body", nil, value))
+      }
+    } catch {
+      let flaw = FieldFlaw.invalidJSON
+      errors.append(FieldError(type: flaw.type, loc: [.name("body"), .offset(error.offset)], msg: flaw.message, input: .object([:])))
     }
   }
 
@@ -228,6 +246,27 @@ public final class Input {
   /// PostgreSQL keeps every character but this one.
   private static func nulFlaw(in text: String) -> FieldFlaw? {
     text.utf8.contains(0) ? .value("String may not contain the NUL character") : nil
+  }
+
+  /// The same text with LF in the place of CR LF and CR, so that a line counts and is stored alike, however it came.
+  nonisolated static func withLineFeeds(_ text: String) -> String {
+    guard hasCarriageReturn(text) else { return text }
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(text.utf8.count)
+    var isAfterReturn = false
+    for byte in text.utf8 {
+      if byte != 10 || !isAfterReturn { bytes.append(byte == 13 ? 10 : byte) }
+      isAfterReturn = byte == 13
+    }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+
+  /// Nearly no text has one: they are looked for as fast as memory can be read.
+  nonisolated private static func hasCarriageReturn(_ text: String) -> Bool {
+    text.utf8.withContiguousStorageIfAvailable { bytes in
+      guard let first = bytes.baseAddress else { return false }
+      return memchr(first, 13, bytes.count) != nil
+    } ?? text.utf8.contains(13)
   }
 
   nonisolated static func trimmed(_ text: String) -> String {

@@ -80,6 +80,7 @@ public struct PNGFile: Sendable {
         guard let frame = try? Self.frame(content), frame.left + frame.width <= width, frame.top + frame.height <= height else {
           // An animation that is wrong is none, for browsers too.
           frames = nil
+          dataFrame = nil
           break
         }
         if data.isEmpty { dataFrame = 0 } else { dataFrame = nil }

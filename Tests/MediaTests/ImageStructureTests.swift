@@ -192,6 +192,23 @@ struct ImageStructureTests {
     #expect(error(head + [0x55]) == .broken)
   }
 
+  @Test("an animation in which a frame is wrong is a picture that does not move, whatever follows")
+  func wrongAnimation() async throws {
+    let animation = try await Sample.animatedPNG()
+    func places(_ kind: String) -> [Int] { animation.indices.filter { animation[$0...].starts(with: kind.utf8) } }
+    var wrong = animation
+    // The second frame begins outside of the canvas.
+    let second = places("fcTL")[1]
+    wrong[second + 4 + 12 + 2] = 1
+    #expect(try ImageFacts(examining: wrong[...]).frames == 1)
+    // Behind it what says how many frames there are comes again, before the pixels.
+    let (start, control, pixels) = (places("acTL")[0] - 4, places("fcTL")[0] - 4, places("IDAT")[0] - 4)
+    let header = animation[start..<pixels]
+    var frame = animation[control..<(control + 38)]
+    frame[control + 8 + 4] = 1
+    #expect(try ImageFacts(examining: (animation[..<start] + header + frame + header + animation[pixels...])[...]).frames == 1)
+  }
+
   @Test("how a camera was held is read from every kind that can say it, and nothing else is read for it")
   func orientation() {
     func exif(_ value: UInt8, type: UInt8 = 3, tag: UInt8 = 0x12) -> [UInt8] {

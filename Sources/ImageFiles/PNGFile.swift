@@ -43,7 +43,9 @@ public struct PNGFile: Sendable {
 
   init(_ walk: inout ByteWalk) throws(ImageError) {
     try walk.skip(8)
-    var frames: [Frame]? = nil
+    // nil where there is no animation, or a wrong one.
+    var frames: [Frame]?
+    var isAnimated = false
     var dataFrame: Int?
     while !walk.isAtEnd {
       let start = walk.place
@@ -72,7 +74,8 @@ public struct PNGFile: Sendable {
       case "cHRM", "gAMA", "sRGB", "iCCP", "cICP": if data.isEmpty { meanings.append(walk.passed(since: start)) }
       case "eXIf": if data.isEmpty { orientation = Orientation(exif: content) }
       case "acTL":
-        guard data.isEmpty, frames == nil, content.count == 8 else { break }
+        guard data.isEmpty, !isAnimated, content.count == 8 else { break }
+        isAnimated = true
         plays = content.suffix(4).reduce(0) { $0 << 8 | Int($1) }
         frames = []
       case "fcTL":

@@ -109,9 +109,13 @@ enum Colours {
     return result
   }
 
+  /// Pixels of a picture of 16 bits that are worth the time of an exact transform, some 7 million a second.
+  private static let exactPixels = 4_000_000
+
   /// - Parameter deep: red, green, blue and alpha at 16 bits.
   static func inSRGB(deep: [UInt8], width: Int, height: Int, _ meaning: Meaning) -> Raster {
-    guard meaning.isColours, let sRGB = Meaning.sRGB, let transform = Transform(meaning, chatty_rgba16, sRGB, chatty_rgba8, isDeep: true)
+    guard meaning.isColours, let sRGB = Meaning.sRGB,
+      let transform = Transform(meaning, chatty_rgba16, sRGB, chatty_rgba8, isExact: width * height <= exactPixels)
     else {
       return Raster(width: width, height: height, channels: .rgba) { target in
         // The higher byte of each number.
@@ -203,15 +207,15 @@ private final class Transform {
   /// By the perceptual intent: profiles that are tables have one for it, and where they are formulas it is the colorimetric one.
   /// Inks go by the colorimetric intent, which is nearer to what browsers paint (a mean of 3 to 7 of 255 away, and not 5 to 15).
   ///
-  /// - Parameter isDeep: of 16 bits, where tables in the place of the formulas would be too coarse in the shadows.
+  /// - Parameter isExact: by the profiles' formulas and not by tables in their place, which of 16 bits are too coarse in the shadows.
   init?(
-    _ source: Meaning, _ sourceLayout: cmsUInt32Number, _ target: Meaning, _ targetLayout: cmsUInt32Number, isDeep: Bool = false
+    _ source: Meaning, _ sourceLayout: cmsUInt32Number, _ target: Meaning, _ targetLayout: cmsUInt32Number, isExact: Bool = false
   ) {
     let intent = source.isInks ? INTENT_RELATIVE_COLORIMETRIC : INTENT_PERCEPTUAL
     guard
       let handle = cmsCreateTransform(
         source.profile, sourceLayout, target.profile, targetLayout, cmsUInt32Number(intent),
-        cmsUInt32Number(cmsFLAGS_COPY_ALPHA | cmsFLAGS_NOCACHE | (isDeep ? cmsFLAGS_NOOPTIMIZE : 0)))
+        cmsUInt32Number(cmsFLAGS_COPY_ALPHA | cmsFLAGS_NOCACHE | (isExact ? cmsFLAGS_NOOPTIMIZE : 0)))
     else { return nil }
     self.handle = handle
   }

@@ -15,8 +15,9 @@ package enum Arrival: Equatable, Sendable {
 ///
 /// It takes what web servers send: FCGI_BEGIN_REQUEST, FCGI_PARAMS to its empty record, FCGI_STDIN to its empty record, all of one
 /// request. Malformed are, besides what the standard does not have: management records and FCGI_ABORT_REQUEST; a second request
-/// before the first is answered, since libfcgi says FCGI_MPXS_CONNS is 0 and would lose it; and padding of a record without
-/// stream content, which libfcgi would take for the next header.
+/// before the first is answered, since libfcgi says FCGI_MPXS_CONNS is 0 and would lose it; padding of a record without
+/// stream content, which libfcgi would take for the next header; and names or values that are longer than all parameters may be, or
+/// that end before they should, for which libfcgi would allocate whatever they say.
 package struct RecordScanner: Sendable {
   /// Content of the FCGI_STDIN records so far, in bytes, as their headers announce it.
   package private(set) var bodyLength = 0
@@ -26,6 +27,9 @@ package struct RecordScanner: Sendable {
   package private(set) var headerBytes = 0
 
   private var header: UInt64 = 0
+  /// Of `missing`, what is part of a stream of parameters.
+  private var missingPairs = 0
+  private var pairs = PairScanner(limit: Self.parametersLimit)
   private var parametersLength = 0
   private var requestID: UInt64 = 0
   private var expected = Expected.begin
@@ -48,6 +52,9 @@ package struct RecordScanner: Sendable {
     var rest = bytes
     while true {
       let skipped = min(missing, rest.count)
+      let pairBytes = min(missingPairs, skipped)
+      if pairBytes > 0, !pairs.scan(rest.prefix(pairBytes)) { return .malformed }
+      missingPairs -= pairBytes
       missing -= skipped
       rest = rest.dropFirst(skipped)
       if expected == .nothing { return rest.isEmpty ? .complete : .malformed }
@@ -78,8 +85,11 @@ package struct RecordScanner: Sendable {
       return id != 0 && contentLength == 8 && paddingLength == 0
     case (.parameters, 4):
       parametersLength += contentLength
-      if contentLength == 0 { expected = .input }
-      return id == requestID && parametersLength <= Self.parametersLimit && (contentLength > 0 || paddingLength == 0)
+      missingPairs = contentLength
+      guard id == requestID, parametersLength <= Self.parametersLimit else { return false }
+      if contentLength > 0 { return true }
+      expected = .input
+      return paddingLength == 0 && pairs.isBetweenPairs
     case (.input, 5):
       bodyLength += contentLength
       if contentLength == 0 { expected = .nothing }

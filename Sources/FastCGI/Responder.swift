@@ -9,9 +9,11 @@ import Glibc
 @Worker
 public final class Responder: TurnEnder {
   public struct Limits: Sendable {
-    /// Requests handled at once. With so many, those included that have begun to arrive, the worker takes no more; the pool's other
-    /// workers do.
+    /// Requests handled at once. With so many the worker takes no more; the pool's other workers do. Only a request that has arrived
+    /// whole takes a place.
     public var requestsInFlight = 32
+    /// Requests that have come in part. With one more the worker drops the one that has been on its way for longest.
+    public var partialRequests = 64
     /// The longest request body, in bytes.
     public var bodyLength = 16 << 20
     /// How long an incomplete request, or the peer in the middle of one, is waited for.
@@ -28,14 +30,16 @@ public final class Responder: TurnEnder {
   private let handler: Handler
   private var connections: [Int32: Connection] = [:]
   private var inFlight = 0
-  /// Connections with a part of a request: it is going to be handled here and nowhere else.
-  private var arriving = 0
+  /// Connections with a part of a request, which is going to be handled here and nowhere else. The first has waited for longest.
+  private var arriving: [Connection] = []
   /// Connections with a request that waits for the limit.
   private var waiting: [Connection] = []
   /// Answered in this turn of the loop. They are written together at its end: the web server is woken once and finds them all,
   /// instead of being woken, and put to sleep again, for each.
   private var finished: [(Connection, Response)] = []
   private var accepting = false
+  /// Runs while the worker leaves new connections to others.
+  private var hesitation: TimerID?
   private var draining = false
   private var drained: UnsafeContinuation<Void, Never>?
   /// What has just arrived somewhere.
@@ -70,24 +74,49 @@ public final class Responder: TurnEnder {
   // MARK: Connections
 
   private func updateAccepting() {
-    let wanted = !draining && inFlight + arriving < limits.requestsInFlight
+    let wanted = !draining && inFlight < limits.requestsInFlight
     guard wanted != accepting else { return }
     accepting = wanted
-    if wanted { listen() } else { Loop.shared.unwatch(listeningSocket) }
+    if wanted { listen() } else { stopListening() }
   }
 
   /// Waits for a connection, as the last of those who do.
+  ///
+  /// If what is arriving is about to take the last places, another worker had better have the next connection. So this one looks
+  /// away, but only for a moment: who sends half a request takes nobody's place.
   private func listen() {
+    stopListening()
+    if inFlight + arriving.count >= limits.requestsInFlight {
+      hesitation = Loop.shared.after(Self.moment) { [self] in acceptWaiting() }
+    } else {
+      Loop.shared.watch(listeningSocket, [.readable, .exclusive]) { [self] _ in _ = accept() }
+    }
+  }
+
+  /// Longer than the web server takes to hand over a request that it has, and too short for anybody to notice.
+  private static let moment = Duration.milliseconds(20)
+
+  private func stopListening() {
     Loop.shared.unwatch(listeningSocket)
-    Loop.shared.watch(listeningSocket, [.readable, .exclusive]) { [self] _ in accept() }
+    if let hesitation { Loop.shared.cancel(hesitation) }
+    hesitation = nil
+  }
+
+  /// Takes the connections that no other worker has taken: all of them, or those who send half a request would make a queue after all.
+  private func acceptWaiting() {
+    hesitation = nil
+    while accepting, accept() {}
+    if accepting { listen() }
   }
 
   /// One connection a time: the others are for the other workers of the pool.
-  private func accept() {
+  ///
+  /// - Returns: whether there was one.
+  private func accept() -> Bool {
     let descriptor = Glibc.accept(listeningSocket, nil, nil)
     guard descriptor >= 0 else {
       if [EMFILE, ENFILE, ENOBUFS, ENOMEM].contains(errno) { pauseAccepting() }
-      return
+      return false
     }
     // Of the workers that sleep the kernel wakes the one that has waited at the socket for longest, and would always wake the same:
     // connections are kept, so it would have nearly all of them. This one goes to the end of the queue.
@@ -108,6 +137,7 @@ public final class Responder: TurnEnder {
     }
     // What has come along with the connection counts before another is accepted.
     take(connection)
+    return true
   }
 
   /// Without descriptors or memory for a connection the socket stays readable, and the loop would do nothing but look at it.
@@ -160,16 +190,22 @@ public final class Responder: TurnEnder {
 
   /// Part of a request is there: the rest has to come soon.
   private func awaitRest(_ connection: Connection) {
-    setArriving(connection, true)
-    updateAccepting()
+    if !connection.isArriving {
+      connection.isArriving = true
+      arriving.append(connection)
+      if arriving.count > limits.partialRequests { drop(arriving[0]) }
+      if accepting { listen() }
+    }
     guard connection.partialTimer == nil else { return }
     connection.partialTimer = Loop.shared.after(limits.receiveTimeout) { [self] in drop(connection) }
   }
 
-  private func setArriving(_ connection: Connection, _ isArriving: Bool) {
-    guard connection.isArriving != isArriving else { return }
-    connection.isArriving = isArriving
-    arriving += isArriving ? 1 : -1
+  /// All of the request is there, or the rest of it will never be.
+  private func endArrival(_ connection: Connection) {
+    guard connection.isArriving else { return }
+    connection.isArriving = false
+    arriving.removeAll { $0 === connection }
+    if accepting, hesitation != nil { listen() }
   }
 
   private func begin(_ connection: Connection) {
@@ -179,7 +215,7 @@ public final class Responder: TurnEnder {
     guard let request else { return drop(connection) }
     connection.isBusy = true
     inFlight += 1
-    setArriving(connection, false)
+    endArrival(connection)
     updateAccepting()
     Loop.start { [self] in
       let response = await handler(request)
@@ -227,8 +263,7 @@ public final class Responder: TurnEnder {
     guard connections[connection.descriptor] === connection else { return }
     Loop.shared.unwatch(connection.descriptor)
     connections[connection.descriptor] = nil
-    setArriving(connection, false)
-    updateAccepting()
+    endArrival(connection)
     if draining, connections.isEmpty {
       drained?.resume()
       drained = nil

@@ -253,7 +253,7 @@ struct ConnectionTests {
   enum Malformed: CaseIterable {
     case version, noise, http, noBegin, emptyInputFirst, inputOfAnother, parametersOfAnother, secondBegin, nullIdentifier
     case noParametersEnd, abort, otherRole, unknownRole, shortBegin, longBegin, management, dataStream, namesBeyondTheEnd
-    case tailOfAnother, pipelined
+    case tailOfAnother, pipelined, hugeName, hugeValue, hugePair, cutLength, nameWithoutValue
 
     /// Comes on a connection on which there was a request before.
     var comesSecond: Bool { self == .noise || self == .tailOfAnother }
@@ -283,6 +283,12 @@ struct ConnectionTests {
       case .namesBeyondTheEnd: return Records.begin() + Records.stream(.parameters, [200, 200, 65, 66]) + input
       case .tailOfAnother: return Array(ClientRequest.get("/").bytes.dropFirst(16))
       // FCGI_MPXS_CONNS is 0: a web server waits for the response.
+      // libfcgi would add up the two and allocate what is left of the sum in 32 bits.
+      case .hugePair: return Records.begin() + Records.stream(.parameters, [0xff, 0xff, 0xff, 0xfe, 0x80, 0, 0, 1, 65]) + input
+      case .hugeName: return Records.begin() + Records.stream(.parameters, [0xff, 0xff, 0xff, 0xff, 1, 65, 66]) + input
+      case .hugeValue: return Records.begin() + Records.stream(.parameters, [1, 0xff, 0xff, 0xff, 0xff, 65, 66]) + input
+      case .cutLength: return Records.begin() + Records.stream(.parameters, pairs + [0x80, 0]) + input
+      case .nameWithoutValue: return Records.begin() + Records.stream(.parameters, pairs + [3, 0, 65]) + input
       case .pipelined: return ClientRequest.get("/1").bytes + ClientRequest.get("/2").bytes
       }
     }

@@ -107,25 +107,32 @@ struct LimitTests {
     #expect(try await inPieces.response()["Target"] == "/pieces")
   }
 
-  @Test("a request that has begun to arrive has its place: no more connections are accepted than there are places")
+  @Test("requests that have come in part take nobody's place, however many they are")
   func arriving() async throws {
     var limits = Responder.Limits()
     limits.receiveTimeout = .seconds(3_600)
     limits.requestsInFlight = 1
-    let server = try await TestServer.start(limits: limits) { Response(headers: [("Target", $0.target)]) }
-    let inPieces = try await server.client()
-    let request = ClientRequest.get("/pieces").bytes
-    try await inPieces.send(Array(request[..<20]))
-    let other = try await server.client()
-    try await Task.sleep(for: .milliseconds(300))
-    #expect(server.acceptsElsewhere())
-    try await inPieces.send(Array(request[20...]))
-    #expect(try await inPieces.response()["Target"] == "/pieces")
-    #expect(try await server.client().get("/after")["Target"] == "/after")
-    await other.close()
+    let server = try await TestServer.start(limits: limits) { Response(headers: [("Target", $0.target)], body: $0.body) }
+    let thread = ThreadExecutor()
+    let small = ClientRequest.get("/pieces").bytes
+    let large = ClientRequest("POST", "/pieces", body: RequestTests.noise(200_000)).bytes
+    var halves: [FastCGIClient] = []
+    for number in 0..<40 {
+      let client = try await server.client(on: thread)
+      // Of every length: a byte, a part of the parameters, or all but the end of the body.
+      try await client.send(Array(number % 4 == 0 ? large.dropLast(1) : small.prefix(number)))
+      halves.append(client)
+    }
+    for number in 0..<20 { #expect(try await server.client(on: thread).get("/\(number)")["Target"] == "/\(number)") }
+    for (number, client) in halves.enumerated() {
+      try await client.send(Array(number % 4 == 0 ? large.suffix(1) : small.dropFirst(number)))
+      let response = try await client.response()
+      #expect(response["Target"] == "/pieces" && response.body.count == (number % 4 == 0 ? 200_000 : 0))
+    }
+    thread.stop()
   }
 
-  @Test("one that has begun and one that is arriving are two")
+  @Test("one that is in work and one that has come in part leave a place")
   func arrivingBesideAnother() async throws {
     var limits = Responder.Limits()
     limits.receiveTimeout = .seconds(3_600)
@@ -141,14 +148,36 @@ struct LimitTests {
     let begun = try await server.client()
     try await begun.send(ClientRequest.get("/gate").bytes)
     try await gate.waitForVisitors(1)
-    let other = try await server.client()
-    try await Task.sleep(for: .milliseconds(300))
-    #expect(server.acceptsElsewhere())
+    #expect(try await server.client().get("/other")["Target"] == "/other")
     try await gate.open()
     try await inPieces.send(Array(request[20...]))
     #expect(try await begun.response()["Target"] == "/gate")
     #expect(try await inPieces.response()["Target"] == "/pieces")
-    await other.close()
+  }
+
+  @Test("of more than may come in part at once those are dropped that have been on their way for longest")
+  func tooManyInPart() async throws {
+    var limits = Responder.Limits()
+    limits.receiveTimeout = .seconds(3_600)
+    limits.requestsInFlight = 1
+    limits.partialRequests = 3
+    let server = try await TestServer.start(limits: limits) { Response(headers: [("Target", $0.target)]) }
+    let thread = ThreadExecutor()
+    let request = ClientRequest.get("/pieces").bytes
+    var halves: [FastCGIClient] = []
+    for number in 0..<5 {
+      let client = try await server.client(on: thread)
+      try await client.send(Array(request[..<20]))
+      halves.append(client)
+      // One after the other: an answer to somebody else tells that it has been looked at.
+      #expect(try await server.client(on: thread).get("/\(number)").status == 200)
+    }
+    for client in halves[..<2] { #expect(try await client.receiveToEnd().isEmpty) }
+    for client in halves[2...] {
+      try await client.send(Array(request[20...]))
+      #expect(try await client.response()["Target"] == "/pieces")
+    }
+    thread.stop()
   }
 
   @Test("who leaves while waiting for the limit is forgotten")

@@ -6,7 +6,11 @@ import Testing
 struct RecordScannerTests {
   static func scan(_ bytes: [UInt8], inPiecesOf length: Int) -> [Arrival] {
     var scanner = RecordScanner()
-    return stride(from: 0, to: bytes.count, by: length).map { scanner.scan(bytes[$0..<min($0 + length, bytes.count)]) }
+    var arrivals: [Arrival] = []
+    for start in stride(from: 0, to: bytes.count, by: length) where arrivals.last != .malformed {
+      arrivals.append(scanner.scan(bytes[start..<min(start + length, bytes.count)]))
+    }
+    return arrivals
   }
 
   @Test("whatever the pieces, a request is whole with its last byte and not before", arguments: [1, 2, 3, 7, 8, 9, 64, 1_000, 70_000])
@@ -51,5 +55,28 @@ struct RecordScannerTests {
     var scanner = RecordScanner()
     #expect(scanner.scan(Records.begin()[...]) == .partial)
     #expect((0..<5).map { _ in scanner.scan(record[...]) } == [.partial, .partial, .partial, .partial, .malformed])
+  }
+
+  @Test("names and values are refused that say they are longer than all parameters may be", arguments: [1, 3, 1_000])
+  func hugeParameters(pieces: Int) {
+    for lengths: [UInt8] in [
+      [0xff, 0xff, 0xff, 0xfe, 0x80, 0, 0, 1], [0xff, 0xff, 0xff, 0xff, 1], [1, 0xff, 0xff, 0xff, 0xff], [0x80, 4, 0, 1, 0], [0, 0x84, 0, 0, 0],
+    ] {
+      let request = Records.begin() + Records.record(.parameters, lengths)
+      let arrivals = Self.scan(request, inPiecesOf: pieces)
+      #expect(arrivals.contains(.malformed), "\(lengths)")
+    }
+    let longest = Records.pairs([("A", String(repeating: "x", count: 200_000)), ("", ""), ("B", "")])
+    let whole = Records.begin() + Records.stream(.parameters, longest) + Records.record(.standardInput)
+    #expect(Self.scan(whole, inPiecesOf: max(pieces, 7)).last == .complete)
+  }
+
+  @Test("parameters that end within a name, a value or a length are refused", arguments: [1, 1_000])
+  func cutParameters(pieces: Int) {
+    let pairs = Records.pairs([("REQUEST_METHOD", "GET"), ("X", String(repeating: "x", count: 300))])
+    for length in 1..<pairs.count where length != 19 {
+      let request = Records.begin() + Records.stream(.parameters, Array(pairs[..<length]))
+      #expect(Self.scan(request, inPiecesOf: pieces).contains(.malformed), "\(length) bytes")
+    }
   }
 }

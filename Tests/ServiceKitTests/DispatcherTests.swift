@@ -184,9 +184,11 @@ struct DispatcherTests {
     let late = try await post(String(now - 60))
     #expect(late.status == 503)
     #expect(late["Retry-After"] == "1")
+    // Numbers that are no times.
+    for received in ["-9223372036854775808", "-9223372036854775807", "-1", "0"] { #expect(try await post(received).status == 503) }
     #expect(try await onLoop { begun.count } == 0)
     // In time, of a clock that is ahead, and of none.
-    let others = [String(now), String(now + 60), "", "soon", "nan", "1e999"]
+    let others = [String(now), String(now + 60), "9223372036854775807", "9223372036854775808", "", "soon", "nan", "1e999"]
     for received in others { #expect(try await post(received).status == 200) }
     #expect(try await onLoop { begun.count } == others.count)
   }

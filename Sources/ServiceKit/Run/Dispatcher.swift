@@ -59,7 +59,9 @@ package final class Dispatcher {
   private func isWorthBeginning(_ raw: FastCGI.Request) -> Bool {
     guard let text = raw.parameter("REQUEST_RECEIVED"), let received = Int64(Substring(text.utf8.prefix { $0 != UInt8(ascii: ".") }))
     else { return true }
-    return Int64(time(nil)) - received <= deadline
+    // Not every number is a time.
+    let (waited, isImpossible) = Int64(time(nil)).subtractingReportingOverflow(received)
+    return !isImpossible && waited <= deadline
   }
 
   /// One line a request: errors of ours at `error`, a database that is away at `warning`, the rest at `info`.

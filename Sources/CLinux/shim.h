@@ -3,6 +3,8 @@
 #include <sys/eventfd.h>
 #include <sys/pidfd.h>
 #include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <linux/filter.h>
 
 // <sys/mman.h> declares these for _GNU_SOURCE only, and is Glibc's.
 int memfd_create(const char *name, unsigned int flags);

@@ -4,9 +4,13 @@ import CLinux
 import EventLoop
 import Glibc
 
-/// Runs a program that has nothing but the descriptors it is given: not this process's files, sockets, signals or environment.
+/// Runs a program that has nothing but the descriptors it is given: not this process's files, sockets, signals or environment, and in
+/// its sandbox hardly anything else.
 @Worker
 package struct BoundedProcess {
+  /// Where programs run: set at the start, if at all.
+  package static var sandbox = Sandbox.namespaces
+
   /// Enforced by the kernel (setrlimit(2)), but for the time on the clock.
   package struct Limits: Sendable {
     /// Address space, in bytes: what goes beyond it is not there (ENOMEM).
@@ -39,16 +43,55 @@ package struct BoundedProcess {
   ///   - command: a program's path and its arguments.
   ///   - environment: all of it.
   ///   - descriptors: become its descriptors 0, 1, 2 and so on.
-  /// - Returns: how it ended; nil, with errno set, if it could not be started.
+  /// - Returns: how it ended: with status 127 if the sandbox, or the program in it, could not be started; nil, with errno set, if not
+  ///   even that could be tried.
   package static func run(
     _ command: [String], environment: [String], descriptors: [Int32], limits: Limits
   ) async -> Outcome? {
-    // prlimit(1) sets the limits and becomes the program: posix_spawn(3) cannot.
+    // prlimit(1) sets the limits and becomes the next program: posix_spawn(3) cannot.
     let limiter = [
       "/usr/bin/prlimit", "--as=\(limits.memory)", "--cpu=\(limits.seconds):\(limits.seconds + 1)", "--fsize=\(limits.fileSize)",
       "--nofile=64", "--core=0", "--",
     ]
-    guard let child = start(limiter + command, environment: environment, descriptors: descriptors) else { return nil }
+    let first = Int32(descriptors.count)
+    let wrapped = limiter + sandbox.wrapping(command, passing: first)
+    switch sandbox {
+    case .none:
+      guard let child = start(wrapped, environment: environment, descriptors: descriptors) else { return nil }
+      return await wait(for: child, limits.wallTime)
+    case .namespaces:
+      // Under numbers that the child gets nothing by: they could be overwritten before they are passed on.
+      let (filter, status) = (moved(SystemCallFilter.makeFile(), above: first), moved(memfd_create("status", MFD_CLOEXEC), above: first))
+      defer {
+        close(filter)
+        close(status)
+      }
+      guard filter >= 0, status >= 0,
+        let child = start(wrapped, environment: environment, descriptors: descriptors + [filter, status]),
+        let outcome = await wait(for: child, limits.wallTime)
+      else { return nil }
+      return within(outcome, status)
+    }
+  }
+
+  private static func moved(_ descriptor: Int32, above number: Int32) -> Int32 {
+    guard descriptor >= 0 else { return descriptor }
+    defer { close(descriptor) }
+    return fcntl(descriptor, F_DUPFD_CLOEXEC, number + 2)
+  }
+
+  /// What became of the program, from what became of bubblewrap.
+  private static func within(_ outcome: Outcome, _ status: Int32) -> Outcome {
+    guard case .exited(let code) = outcome else { return outcome }
+    // bubblewrap says how the program has ended, if it came to that.
+    var bytes = [UInt8](repeating: 0, count: 4096)
+    let count = pread(status, &bytes, bytes.count, 0)
+    guard String(decoding: bytes.prefix(max(count, 0)), as: UTF8.self).contains("\"exit-code\"") else { return .exited(127) }
+    // As a shell does it.
+    return (129...192).contains(code) ? .killed(code - 128) : outcome
+  }
+
+  private static func wait(for child: pid_t, _ wallTime: Duration) async -> Outcome? {
     let descriptor = pidfd_open(child, 0)
     guard descriptor >= 0 else {
       let reason = errno
@@ -58,7 +101,7 @@ package struct BoundedProcess {
       return nil
     }
     var timedOut = false
-    let alarm = Loop.shared.after(limits.wallTime) {
+    let alarm = Loop.shared.after(wallTime) {
       timedOut = true
       kill(child, SIGKILL)
     }

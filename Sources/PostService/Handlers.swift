@@ -22,7 +22,7 @@ extension PostService {
 
   /// POST /posts
   static func create(_ request: Request, _ context: Context) async throws(APIError) -> Reply {
-    let input = request.formInput
+    let input = formInput(request, context)
     let text = NewPost(title: input.text("title", titleLength), content: input.text("content", contentLength))
     let image = try UploadedImage(input)
     try input.validate()

@@ -45,6 +45,17 @@ struct UploadedImage {
 }
 
 extension PostService {
+  /// The pool whose workers may start a decoder.
+  private static let uploadPool = "uploads"
+
+  /// The fields of POST /posts, of a form too if this worker is one of those for images. nginx sends forms nowhere else; if ever it took
+  /// one for something else, decoders would run among the requests that are to be quick.
+  ///
+  /// Elsewhere a form is 415.
+  static func formInput(_ request: Request, _ context: Context) -> Input {
+    context.settings.pool == uploadPool ? request.formInput : request.input
+  }
+
   /// The upload's own part of POST /posts.
   ///
   /// - Returns: nil if the session does not stand.

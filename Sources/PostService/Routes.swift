@@ -1,9 +1,14 @@
 // What chatty-posts answers: posts, their comments, likes and reports, and whose images may be seen.
 
+import Media
 import ServiceKit
 
 enum PostService: ServiceDefinition {
   static let name = "posts"
+
+  static func prepare(_ settings: Settings) throws(SettingError) {
+    BoundedProcess.sandbox = settings.imageSandbox ? .namespaces : .none
+  }
 
   static let routes: [Route] = [
     .get("/posts", list, caller: .optional),

@@ -60,7 +60,8 @@ struct RecordScannerTests {
   @Test("names and values are refused that say they are longer than all parameters may be", arguments: [1, 3, 1_000])
   func hugeParameters(pieces: Int) {
     for lengths: [UInt8] in [
-      [0xff, 0xff, 0xff, 0xfe, 0x80, 0, 0, 1], [0xff, 0xff, 0xff, 0xff, 1], [1, 0xff, 0xff, 0xff, 0xff], [0x80, 4, 0, 1, 0], [0, 0x84, 0, 0, 0],
+      [0xff, 0xff, 0xff, 0xfe, 0x80, 0, 0, 1], [0xff, 0xff, 0xff, 0xff, 1], [1, 0xff, 0xff, 0xff, 0xff], [0x80, 4, 0, 1, 0],
+      [0, 0x84, 0, 0, 0],
     ] {
       let request = Records.begin() + Records.record(.parameters, lengths)
       let arrivals = Self.scan(request, inPiecesOf: pieces)

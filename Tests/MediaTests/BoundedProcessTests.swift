@@ -92,17 +92,21 @@ struct BoundedProcessTests {
     let ours = open("/dev/null", O_RDONLY)  // Without O_CLOEXEC.
     defer { close(ours) }
     let program = """
-      print([name for name in os.listdir('/proc/self/fd') if os.path.exists('/proc/self/fd/' + name)])
-      print(sorted(os.environ), os.getcwd())
-      print([line.split()[1] for line in open('/proc/self/status') if line.startswith('SigBlk')])
+      def is_open(number):
+        try: os.fstat(number)
+        except OSError: return False
+        return True
+      print([number for number in range(64) if is_open(number)])
+      print(sorted(set(os.environ) - {'LD_LIBRARY_PATH'}), os.getcwd())
+      print(signal.pthread_sigmask(signal.SIG_BLOCK, []))
       print([resource.getrlimit(limit) for limit in (resource.RLIMIT_NOFILE, resource.RLIMIT_CORE)])
       """
     let run = try await Self.run(program)
     #expect(
       run.output == """
-        ['0', '1', '2']
-        ['LC_ALL', 'MARK'] /
-        ['0000000000000000']
+        [0, 1, 2]
+        ['LC_ALL', 'MARK', 'PWD'] /
+        set()
         [(64, 64), (0, 0)]
 
         """)
@@ -118,5 +122,82 @@ struct BoundedProcessTests {
         limits: BoundedProcess.Limits(memory: 1 << 30, seconds: 10, fileSize: 1 << 20, wallTime: .seconds(600)))
     }
     #expect(outcome == .exited(127))
+  }
+
+  // MARK: The sandbox
+
+  /// What the probes below print of a call that may not work.
+  private static let attempt = """
+    def attempt(what, call):
+      try: print(what, call())
+      except OSError as error: print(what, error.strerror)
+    """
+
+  @Test("of files it sees libraries and itself, and it can write none")
+  func files() async throws {
+    let folder = try TemporaryFolder()
+    try folder.write("secret", to: "secret")
+    let program = """
+      \(Self.attempt)
+      for path in ('/etc/passwd', '/proc/self/environ', '/proc/1/status', '/dev/null', '/tmp', '/root', '/home', '/usr/bin/sh', '/bin/sh',
+          '\(folder.path)/secret', '\(CommandLine.arguments[0])'):
+        attempt('open', lambda: os.open(path, os.O_RDONLY))
+      for path in ('/new', '/etc/new', '/usr/lib/new', '/usr/bin/new'):
+        attempt('make', lambda: os.open(path, os.O_CREAT | os.O_WRONLY))
+      print(sorted(set(os.listdir('/')) - {os.environ.get('LD_LIBRARY_PATH', '//').split('/')[1]}), sorted(os.listdir('/usr/bin')))
+      """
+    #expect(
+      try await Self.run(program).output
+        == String(repeating: "open No such file or directory\n", count: 11) + String(repeating: "make Read-only file system\n", count: 4)
+        + "['etc', 'lib', 'lib64', 'usr'] ['python3']\n")
+  }
+
+  @Test("it reaches no other process and no network, and gains nothing")
+  func reach() async throws {
+    let program = """
+      import ctypes, socket, threading
+      \(Self.attempt)
+      libc = ctypes.CDLL(None, use_errno=True)
+      def call(name, *arguments):
+        if getattr(libc, name)(*arguments) < 0: raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+      attempt('kill', lambda: os.kill(\(getpid()), 0))
+      attempt('internet', lambda: socket.socket(socket.AF_INET))
+      attempt('unix', lambda: socket.socket(socket.AF_UNIX))
+      attempt('fork', lambda: os.fork())
+      attempt('unshare', lambda: call('unshare', 0x10000000))
+      attempt('ptrace', lambda: call('ptrace', 0, 0, 0, 0))
+      attempt('mount', lambda: call('mount', b'x', b'/', b'tmpfs', 0, None))
+      attempt('setuid', lambda: os.setuid(0))
+      print('user', os.getuid(), os.getgid(), os.getgroups() in ([], [65534]))
+      print('no new privileges', libc.prctl(39, 0, 0, 0, 0))
+      thread = threading.Thread(target=lambda: print('a thread'))
+      thread.start()
+      thread.join()
+      """
+    #expect(
+      try await Self.run(program).output == """
+        kill No such process
+        internet Operation not permitted
+        unix Operation not permitted
+        fork Operation not permitted
+        unshare Operation not permitted
+        ptrace Operation not permitted
+        mount Operation not permitted
+        setuid Invalid argument
+        user 65534 65534 True
+        no new privileges 1
+        a thread
+
+        """)
+  }
+
+  @Test("without namespaces it gains no privileges all the same")
+  func withoutNamespaces() async throws {
+    let output = try OutputFile(in: try TemporaryFolder())
+    let child = try ChildProcess(
+      Sandbox.none.wrapping(["/usr/bin/grep", "NoNewPrivs", "/proc/self/status"], passing: 3), environment: [:], input: STDIN_FILENO,
+      output: output.descriptor)
+    #expect(try await child.waitForExit() == 0)
+    #expect(output.text == "NoNewPrivs:\t1\n")
   }
 }

@@ -26,6 +26,7 @@ struct SettingsTests {
     #expect(settings.passwordCost == 12)
     #expect(settings.unverifiedDays == 7)
     #expect(settings.recommendationNeighbours == 3)
+    #expect(settings.imageSandbox)
     #expect(settings.smtpURL == nil)
     #expect(settings.mailFrom == "Chatty <no-reply@localhost>")
   }
@@ -39,7 +40,7 @@ struct SettingsTests {
         "CHATTY_HOME": "/srv/chatty", "CHATTY_POOL": "login", "CHATTY_DATABASE_URL": "host=db dbname=x", "CHATTY_DATABASE_USER": "me",
         "CHATTY_DATABASE_PASSWORD_FILE": "\(folder.path)/password", "CHATTY_STATEMENT_TIMEOUT": "1500", "CHATTY_PREPARED_STATEMENTS": "off",
         "CHATTY_WRITE_CONNECTIONS": "1", "CHATTY_IN_FLIGHT": "1", "CHATTY_QUEUE_TIME": "60000",
-        "CHATTY_WORK_TIME": "125000", "CHATTY_DRAIN_TIME": "190000", "CHATTY_KEYS": "", "CHATTY_PUBLIC_URL": "https://chat.example/net//",
+        "CHATTY_WORK_TIME": "125000", "CHATTY_DRAIN_TIME": "190000", "CHATTY_KEYS": "", "CHATTY_PUBLIC_URL": "https://chat.example:8443//",
         "CHATTY_LOG_LEVEL": "debug", "CHATTY_PASSWORD_COST": "15", "CHATTY_SMTP_URL": "smtps://mail.example:465",
         "CHATTY_MAIL_FROM": "x@example.org", "OTHER": "\n",
       ], name: "auth")
@@ -54,7 +55,7 @@ struct SettingsTests {
     #expect(!settings.database.preparesStatements)
     #expect(settings.writeConnections == 1 && settings.requestsInFlight == 1)
     #expect(settings.keys == "/srv/chatty/keys")
-    #expect(settings.publicURL == "https://chat.example/net")
+    #expect(settings.publicURL == "https://chat.example:8443")
     #expect(settings.logLevel == .debug)
     #expect(settings.passwordCost == 15)
     #expect(settings.smtpURL == "smtps://mail.example:465")
@@ -73,6 +74,10 @@ struct SettingsTests {
       ("CHATTY_IN_FLIGHT", " 1"), ("CHATTY_KEYS", "\u{7}"), ("CHATTY_PUBLIC_URL", "chat.example"),
       ("CHATTY_PUBLIC_URL", "ftp://chat.example"),
       ("CHATTY_PUBLIC_URL", "http://"), ("CHATTY_PUBLIC_URL", "http:////"), ("CHATTY_PUBLIC_URL", "http://a b"),
+      ("CHATTY_PUBLIC_URL", "https://chat.example/net"), ("CHATTY_PUBLIC_URL", "https://chat.example/net/"),
+      ("CHATTY_PUBLIC_URL", "https://chat.example/?a"), ("CHATTY_PUBLIC_URL", "https://chat.example?a"),
+      ("CHATTY_PUBLIC_URL", "https://chat.example#a"), ("CHATTY_PUBLIC_URL", "https://me:x@chat.example"),
+      ("CHATTY_PUBLIC_URL", "https://chat.example\\net"), ("CHATTY_IMAGE_SANDBOX", "perhaps"),
       ("CHATTY_LOG_LEVEL", "loud"),
       ("CHATTY_LOG_LEVEL", "DEBUG"), ("CHATTY_PASSWORD_COST", "9"), ("CHATTY_PASSWORD_COST", "16"), ("CHATTY_PASSWORD_COST", "12.5"),
       ("CHATTY_RECOMMENDATION_NEIGHBOURS", "0"), ("CHATTY_RECOMMENDATION_DAMPING", "-1"), ("CHATTY_RECOMMENDATION_INTERVAL", "86401"),

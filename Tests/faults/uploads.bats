@@ -31,22 +31,23 @@ pending() { sql 'SELECT count(*) FROM pending_media'; }
 is_there() { [[ $("$1") != 0 ]]; }
 is_gone() { [[ $("$1") == 0 ]]; }
 
-# decoders: the children of this stack's workers.
+# decoders [PID]: the decoders of this stack's workers, or of one of them, each in a sandbox whose processes are its parent and grandparent.
 decoders() {
   local pid
-  for pid in $(workers chatty-posts); do pgrep --parent "$pid" || true; done
+  for pid in ${1-$(workers chatty-posts)}; do pgrep --parent "$pid" || true; done | children | children chatty-image
+}
+
+# children [NAME]: the children of the processes on standard input, or those of this name.
+children() {
+  local pid
+  while read -r pid; do pgrep --parent "$pid" ${1:+--exact "$1"} || true; done
 }
 
 # decoder: the process id of one of them, 0 if there is none.
 decoder() {
-  local pid
-  for pid in $(decoders); do
-    if [[ $(<"/proc/$pid/comm") == chatty-image ]]; then
-      printf '%s' "$pid"
-      return
-    fi
-  done 2>/dev/null
-  printf 0
+  local found
+  found=$(decoders | head -n 1)
+  printf '%s' "${found:-0}"
 }
 
 # upload FILE [CURL ARGUMENT…]: as the painter, and prints the status.
@@ -141,7 +142,7 @@ are_held() {
   done
   eventually 30 are_held "$places" || wrong "not $places decoders but $(decoders | wc -l)"
   # Each worker has as many as it has places.
-  for pid in $(painters); do equal "$(pgrep --parent "$pid" | wc -l)" 2 "the decoders of worker $pid"; done
+  for pid in $(painters); do equal "$(decoders "$pid" | wc -l)" 2 "the decoders of worker $pid"; done
   "$ROOT/deploy/restart" uploads >"$BATS_TEST_TMPDIR/restart" 2>&1 </dev/null 3>&- &
   restart=$!
   # Longer than a worker waits for anything else.

@@ -9,7 +9,8 @@ pool_memory() {
   for pid in $(workers chatty-posts); do
     if [[ $(readlink "/proc/$pid/cwd") == */service/uploads ]]; then
       awk -v kind=worker '/^VmHWM:/ { print kind, $2 }' "/proc/$pid/status" 2>/dev/null || true
-      { pgrep --parent "$pid" || true; } | while read -r child; do
+      # In its sandbox, whose processes are its parent and grandparent.
+      { pgrep --parent "$pid" || true; } | xargs -r -n 1 pgrep --parent | xargs -r -n 1 pgrep --exact chatty-image --parent | while read -r child; do
         awk -v kind=decoder '/^VmRSS:/ { print kind, $2 }' "/proc/$child/status" 2>/dev/null || true
       done
     fi

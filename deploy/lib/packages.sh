@@ -2,7 +2,7 @@
 # Debian packages: which are missing, and installing them without starting anything of theirs.
 # shellcheck disable=SC2034 # what it sets is for other files
 
-readonly RUN_PACKAGES=(ca-certificates nginx spawn-fcgi multiwatch runit procps curl jq)
+readonly RUN_PACKAGES=(ca-certificates nginx spawn-fcgi multiwatch runit bubblewrap procps curl jq)
 readonly BUILD_PACKAGES=(libfcgi-dev libpq-dev libcrypt-dev libcurl4-openssl-dev libturbojpeg0-dev libspng-dev libwebp-dev libgif-dev
   liblcms2-dev pkg-config)
 readonly TEST_PACKAGES=(bats shellcheck wrk python3 python3-aiosmtpd python3-cryptography python3-passlib python3-bcrypt python3-jwt python3-numpy postgresql-contrib
@@ -14,6 +14,7 @@ have() {
     postgresql) compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null ;;
     postgresql-client) command -v psql >/dev/null ;;
     nginx | curl | jq | spawn-fcgi | multiwatch | bats | shellcheck | wrk | pkg-config) command -v "$1" >/dev/null ;;
+    bubblewrap) command -v bwrap >/dev/null ;;
     runit) command -v runsvdir >/dev/null ;;
     postgresql-contrib) compgen -G '/usr/lib/postgresql/*/bin/pgbench' >/dev/null ;;
     *) [[ $(dpkg-query --show --showformat '${db:Status-Status}' "$1" 2>/dev/null) == installed ]] ;;

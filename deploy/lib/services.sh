@@ -77,6 +77,18 @@ define_cluster() {
   define postgres run=postgres.run control/t=postgres.control
 }
 
+# check_sandbox: whether the post service's user can make the sandbox that decoders of images run in (Sources/Media/Sandbox.swift).
+check_sandbox() {
+  if [[ $CHATTY_IMAGE_SANDBOX == off ]]; then
+    say 'images are decoded without a sandbox: CHATTY_IMAGE_SANDBOX is off'
+    return
+  fi
+  local user said probe=(bwrap --unshare-all --unshare-user --uid 65534 --gid 65534 --cap-drop ALL --ro-bind /usr /usr --symlink usr/lib /lib --symlink usr/lib64 /lib64 /usr/bin/true)
+  user=$(user_of posts)
+  said=$(cd / && ${user:+chpst -u "$user"} "${probe[@]}" 2>&1) ||
+    fail "decoders of images cannot be put into a sandbox: ${said%%$'\n'*}. Let users make namespaces (sysctl user.max_user_namespaces, and kernel.unprivileged_userns_clone where there is one), or set CHATTY_IMAGE_SANDBOX=off, with which a decoder can read what the post service can"
+}
+
 # wanted_workers POOL: how many it is to have.
 wanted_workers() {
   case $1 in

@@ -14,7 +14,7 @@ setting() {
 setting CHATTY_PORT integer:1:65535 8080 'The port that nginx listens on.'
 setting CHATTY_ADDRESS address 0.0.0.0 'The address that nginx listens on; 127.0.0.1 for this machine alone.'
 setting CHATTY_OPS_PORT integer:1:65535 8081 'The port of the operations listener, on 127.0.0.1 always.'
-setting CHATTY_PUBLIC_URL url:http:https '' 'The address that people use: mail links and tokens carry it. Default: http://localhost:CHATTY_PORT'
+setting CHATTY_PUBLIC_URL origin:http:https '' 'The address that people use: mail links and tokens carry it. Default: http://localhost:CHATTY_PORT'
 setting CHATTY_DATABASE_URL url:postgresql:postgres '' 'postgresql://user:password@host/database of a role that may create tables and roles. Default: a private cluster'
 setting CHATTY_SMTP_URL url:smtp:smtps '' 'Where mail is handed over, smtp[s]://user:password@host:port. Default: files under mail/'
 setting CHATTY_SMTP_CA_FILE text '' "A file of certificates (PEM) to believe the mail server by. Default: the system's"
@@ -30,9 +30,12 @@ setting CHATTY_RATE_LOGIN integer:0:100000 10 'Logins a minute from one address;
 setting CHATTY_RATE_REGISTER integer:0:100000 5 'Registrations a minute from one address; 0 is no limit.'
 setting CHATTY_RATE_MAILS integer:0:100000 5 'Mails an hour that one address may ask for, and that may be asked for to one address; 0 is no limit.'
 setting CHATTY_RATE_WRITES integer:0:100000 120 'Other requests that write, a minute from one address; 0 is no limit.'
+setting CHATTY_CLIENT_CONNECTIONS integer:0:100000 100 'Requests that one address may have under way at once; 0 is no limit.'
+setting CHATTY_CONNECTIONS integer:512:1000000 16384 'Connections that each worker of nginx can hold, at some 430 bytes each.'
 setting CHATTY_TRUSTED_PROXIES networks '' 'Addresses or networks, with blanks between, whose X-Forwarded-For is believed. Default: none'
 setting CHATTY_CLIENT_MAX_BODY size 1m 'The largest body of a request.'
 setting CHATTY_MEDIA_QUOTA size 1g "The room that one user's images may take, 40m at least."
+setting CHATTY_IMAGE_SANDBOX choice:on:off on 'off where users may make no namespaces: decoders of images can then read what the post service can.'
 setting CHATTY_LOGIN_FAILURES integer:0:10000 10 'Failed logins with one name after which it is locked; 0 is never.'
 setting CHATTY_LOGIN_LOCK integer:1:86400 900 'Seconds that it is locked for, and that failures are counted for.'
 setting CHATTY_UNVERIFIED_DAYS integer:0:30 7 'Days after which registered accounts that nobody has confirmed are removed; 0: never.'
@@ -100,6 +103,10 @@ check_setting() {
       if [[ -z $value ]]; then return; fi
       for choice in "${fields[@]:1}"; do if [[ $value == "$choice"://?* && $value != *[[:space:]]* ]]; then return; fi; done
       fail_setting "$name" "is not an address that begins with ${fields[1]}://"
+      ;;
+    origin)
+      for choice in "${fields[@]:1}"; do if [[ $value =~ ^"$choice"://[^][:space:]/?#@\\[]+/*$ || $value =~ ^"$choice"://\[[0-9A-Fa-f:.]+\](:[0-9]+)?/*$ ]]; then return; fi; done
+      fail_setting "$name" "is '$value', but has to be a scheme, a host and maybe a port, such as https://chatty.example: Chatty is at the root of its host"
       ;;
     size)
       [[ $value =~ ^[1-9][0-9]{0,8}[kKmMgG]?$ ]] || fail_setting "$name" "is '$value', not a size such as 1m"
@@ -172,6 +179,8 @@ environment_of() {
     "CHATTY_DATABASE_USER=chatty_$role" "CHATTY_DATABASE_PASSWORD_FILE=$CHATTY_HOME/secrets/$role.password" \
     "CHATTY_STATEMENT_TIMEOUT=$CHATTY_STATEMENT_TIMEOUT" "CHATTY_PREPARED_STATEMENTS=$CHATTY_PREPARED_STATEMENTS" \
     "CHATTY_KEYS=$CHATTY_KEYS" "CHATTY_PUBLIC_URL=$CHATTY_PUBLIC_URL" "CHATTY_LOG_LEVEL=$CHATTY_LOG_LEVEL"
+  # A crash is told with where it was, and without what was in registers and memory: that may be a password or a token.
+  printf '%s\n' "SWIFT_BACKTRACE=enable=yes,interactive=no,color=no,threads=crashed,registers=none,images=none,limit=32"
   if is_pool "$service"; then
     times_of "$service"
     printf '%s\n' "CHATTY_QUEUE_TIME=$QUEUE_TIME" "CHATTY_WORK_TIME=$WORK_TIME" "CHATTY_DRAIN_TIME=$DRAIN_TIME"
@@ -184,7 +193,7 @@ environment_of() {
       printf '%s\n' "CHATTY_PASSWORD_COST=$CHATTY_PASSWORD_COST" "CHATTY_LOGIN_FAILURES=$CHATTY_LOGIN_FAILURES" \
         "CHATTY_LOGIN_LOCK=$CHATTY_LOGIN_LOCK" "CHATTY_RATE_MAILS=$CHATTY_RATE_MAILS"
       ;;
-    posts | uploads) printf '%s\n' "CHATTY_MEDIA_QUOTA=$CHATTY_MEDIA_QUOTA" ;;
+    posts | uploads) printf '%s\n' "CHATTY_MEDIA_QUOTA=$CHATTY_MEDIA_QUOTA" "CHATTY_IMAGE_SANDBOX=$CHATTY_IMAGE_SANDBOX" ;;
     operator) printf '%s\n' "CHATTY_PASSWORD_COST=$CHATTY_PASSWORD_COST" ;;
     recommendations)
       printf '%s\n' "CHATTY_RECOMMENDATION_NEIGHBOURS=$CHATTY_RECOMMENDATION_NEIGHBOURS" \

@@ -21,7 +21,7 @@ public struct Settings: Sendable {
   /// How long a worker that is told to stop goes on at most.
   public let drainTime: Duration
   public let keys: String
-  /// The address that people reach this Chatty at, without a slash at the end. Mail links and tokens carry it.
+  /// The address that people reach this Chatty at: scheme, host and port, nothing behind them. Mail links and tokens carry it.
   public let publicURL: String
   public let logLevel: Logger.Level
   /// The cost of new bcrypt hashes: 2^cost rounds.
@@ -42,6 +42,8 @@ public struct Settings: Sendable {
   public var recommendationIndex: String { "\(home)/recommendations/likes.index" }
   /// The room that one user's images may take, in bytes.
   public let mediaQuota: Int64
+  /// Whether decoders of images run in a sandbox of namespaces, which not every machine lets users make.
+  public let imageSandbox: Bool
   /// Where mail is handed over; nil: it is written to files under `home`.
   public let smtpURL: String?
   /// A file of certificates to believe a mail server by, in the place of the system's.
@@ -74,7 +76,7 @@ public struct Settings: Sendable {
     writeConnections = try reader.integer("CHATTY_WRITE_CONNECTIONS", 1...64, default: 4)
     requestsInFlight = try reader.integer("CHATTY_IN_FLIGHT", 1...1024, default: 32)
     keys = try reader.text("CHATTY_KEYS", default: "\(home)/keys")
-    publicURL = try reader.url("CHATTY_PUBLIC_URL", schemes: ["http", "https"]) ?? "http://localhost:8080"
+    publicURL = try reader.origin("CHATTY_PUBLIC_URL", schemes: ["http", "https"]) ?? "http://localhost:8080"
     let levels = Dictionary(uniqueKeysWithValues: Logger.Level.allCases.map { ($0.rawValue, $0) })
     logLevel = try reader.choice("CHATTY_LOG_LEVEL", levels, default: .notice)
     passwordCost = try reader.integer("CHATTY_PASSWORD_COST", 10...15, default: 12)
@@ -87,6 +89,7 @@ public struct Settings: Sendable {
     recommendationDamping = try reader.integer("CHATTY_RECOMMENDATION_DAMPING", 0...1000, default: 0)
     recommendationInterval = try reader.integer("CHATTY_RECOMMENDATION_INTERVAL", 0...86_400, default: 60)
     mediaQuota = try reader.size("CHATTY_MEDIA_QUOTA", 40 << 20...1 << 50, default: 1 << 30)
+    imageSandbox = try reader.choice("CHATTY_IMAGE_SANDBOX", ["on": true, "off": false], default: true)
     smtpURL = try reader.url("CHATTY_SMTP_URL", schemes: ["smtp", "smtps"])
     smtpCAFile = try reader.optionalText("CHATTY_SMTP_CA_FILE")
     mailFrom = try reader.text("CHATTY_MAIL_FROM", default: "Chatty <no-reply@localhost>")
@@ -180,6 +183,16 @@ private struct SettingReader {
     while text.hasSuffix("/") { text.removeLast() }
     guard !text.hasSuffix(":") else { throw SettingError(name, "names no host") }
     return text
+  }
+
+  /// A URL that names a host and maybe a port, and nothing more: routes begin at the root of the host.
+  func origin(_ name: String, schemes: [String]) throws(SettingError) -> String? {
+    guard let url = try url(name, schemes: schemes) else { return nil }
+    let rest = url.utf8.drop { $0 != UInt8(ascii: ":") }.dropFirst("://".utf8.count)
+    guard !rest.contains(where: { "/?#@\\".utf8.contains($0) }) else {
+      throw SettingError(name, "is '\(url)', which is more than a scheme, a host and a port: Chatty has to be at the root of its host")
+    }
+    return url
   }
 
   /// The text itself may hold a password, and is not shown.

@@ -45,6 +45,8 @@ public struct ConnectionSettings: Sendable {
       let options = [
         "statement_timeout=\(Self.milliseconds(statementTimeout))", "lock_timeout=\(Self.milliseconds(statementTimeout))",
         "idle_in_transaction_session_timeout=\(Self.milliseconds(idleTransactionTimeout))", "jit=off",
+        // What the statements rely on: a role may change its own defaults, whoever it was that made it do so.
+        "search_path=public", "default_transaction_isolation=read\\ committed", "default_transaction_read_only=off",
       ]
       parameters.append(("options", (own + options.map { "-c \($0)" }).joined(separator: " ")))
     }

@@ -50,6 +50,7 @@ public struct SQLState: RawRepresentable, Hashable, Sendable {
   public static let serializationFailure = SQLState(rawValue: "40001")
   public static let deadlockDetected = SQLState(rawValue: "40P01")
   public static let lockNotAvailable = SQLState(rawValue: "55P03")
+  public static let insufficientPrivilege = SQLState(rawValue: "42501")
   public static let queryCanceled = SQLState(rawValue: "57014")
 
   /// Class 57P: the server ends the session (shutdown, crash of another backend, `pg_terminate_backend`) or refuses to open one.

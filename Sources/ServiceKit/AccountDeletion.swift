@@ -9,10 +9,9 @@ import Postgres
 public enum AccountDeletion {
   /// To be called by the statement before it deletes. Accounts go one at a time: two that like each other's posts would wait for each
   /// other's likes.
-  public static let turn: Query = "pg_advisory_xact_lock(\(number))"
-
-  /// The number of the advisory lock: "deletion" in ASCII.
-  private static let number: Int64 = 0x6465_6c65_7469_6f6e
+  ///
+  /// The lock is a row's (sql/0022_turns.sql): those alone can hold it who may delete accounts.
+  public static let turn: Query = "(SELECT name FROM turns WHERE name = 'deletion' FOR UPDATE)"
 
   private static let attempts = 5
 

@@ -135,9 +135,9 @@ counters_are_right() {
         AND (has_any_column_privilege(rolname, c.oid, 'INSERT, UPDATE') OR has_table_privilege(rolname, c.oid, 'DELETE'))
       GROUP BY rolname ORDER BY rolname" | tr -d '|')" \
 'admin:moderation_actions insert
-auth:email_tokens insert update delete, outbox insert, sessions insert update, throttles insert update delete, users insert update delete
+auth:email_tokens insert update delete, outbox insert, sessions insert update, throttles insert update delete, turns update, users insert update delete
 feed:idempotency_keys insert update, subscriptions insert delete, users update
-operator:author_stats insert update, email_tokens delete, moderation_actions insert, outbox update delete, post_stats insert update, sessions update, throttles delete, users insert update delete
+operator:author_stats insert update, email_tokens delete, moderation_actions insert, outbox update delete, post_stats insert update, sessions update, throttles delete, turns update, users insert update delete
 posts:author_stats update, comments insert delete, idempotency_keys insert update, likes insert delete, pending_media insert update delete, post_stats update, posts insert update delete, reports insert, users update
 worker:email_tokens delete, idempotency_keys delete, outbox insert update delete, pending_media delete, sessions delete, throttles delete'
 }
@@ -388,6 +388,7 @@ worker:email_tokens delete, idempotency_keys delete, outbox insert update delete
 # checkout: a copy of what deploy/migrate needs, to change files in.
 checkout() {
   mkdir -p "$BATS_TEST_TMPDIR/deploy"
+  cp -r "$BATS_TEST_DIRNAME/../../deploy/postgres" "$BATS_TEST_TMPDIR/deploy/postgres"
   cp "$MIGRATE" "$BATS_TEST_TMPDIR/deploy/migrate"
   cp -r "$BATS_TEST_DIRNAME/../../sql" "$BATS_TEST_TMPDIR/sql"
   COPY=$BATS_TEST_TMPDIR/deploy/migrate
@@ -445,11 +446,88 @@ applied() { sql "SELECT string_agg(m::text, ' ' ORDER BY version) FROM migration
   [[ $(sql "SELECT string_agg(rolpassword, ' ' ORDER BY rolname) FROM pg_authid WHERE rolname LIKE 'chatty\_%'") != "$before" ]]
 }
 
-@test "each role logs in with its password" {
+# is_password ROLE: whether what the server has of a role's password is made of the one in its file (RFC 5802).
+is_password() {
+  /usr/bin/python3 - "$(sql "SELECT rolpassword FROM pg_authid WHERE rolname = 'chatty_$1'")" "$(<"$CHATTY_HOME/secrets/$1.password")" <<'PYTHON'
+import base64, hashlib, hmac, sys
+stored, password = sys.argv[1], sys.argv[2].encode()
+_, salted, keys = stored.split("$")
+rounds, salt = salted.split(":")
+salted = hashlib.pbkdf2_hmac("sha256", password, base64.b64decode(salt), int(rounds))
+key = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
+sys.exit(base64.b64encode(key).decode() != keys.split(":")[0])
+PYTHON
+}
+
+@test "each role has its password" {
   local role
   migrate
-  for role in auth posts feed admin recommendations worker operator; do
-    equal "$(PGPASSWORD=$(<"$CHATTY_HOME/secrets/$role.password") psql --no-psqlrc --tuples-only --no-align \
-      "$(sed -E 's|://[^/@]*@|://|; s|([?&])user=[^&]*|\1|' <<<"$SCRATCH_URL")" --username "chatty_$role" --command 'SELECT current_user')" "chatty_$role"
+  for role in auth posts feed admin recommendations worker operator; do is_password "$role" || wrong_password "$role"; done
+}
+
+wrong_password() {
+  printf 'the password of %s is not the one in its file\n' "$1"
+  return 1
+}
+
+# -- What a service cannot do to others ---------------------------------------------------------------------------------
+
+@test "what keeps others waiting, or fills the disk, is not for the services" {
+  local statement
+  for statement in 'pg_advisory_lock(1)' 'pg_advisory_xact_lock(1)' 'pg_try_advisory_lock(1)' 'pg_advisory_lock(1, 2)' 'pg_advisory_lock_shared(1)' \
+    'pg_try_advisory_xact_lock(1)' 'lo_create(0)' "lo_from_bytea(0, 'x')" 'lo_creat(-1)' "pg_logical_emit_message(false, 'x', 'y')"; do
+    may_not feed "SELECT $statement"
+    may_not auth "SELECT $statement"
   done
+  may feed 'SELECT take_key(1)'
+  may posts 'SELECT take_key(1)'
+  for statement in admin recommendations worker operator; do may_not "$statement" 'SELECT take_key(1)'; done
+  for statement in 'LOCK TABLE migrations' 'LOCK TABLE turns' 'LOCK TABLE users' 'SELECT FROM turns FOR UPDATE'; do may_not feed "$statement"; done
+  may_not operator 'LOCK TABLE migrations IN SHARE MODE'
+  may auth "SELECT name FROM turns WHERE name = 'deletion' FOR UPDATE"
+  may operator "SELECT name FROM turns WHERE name = 'deletion' FOR UPDATE"
+  may_not auth "UPDATE turns SET name = 'another'"
+  may_not auth "DELETE FROM turns"
+  may_not posts "CREATE TEMPORARY TABLE x (y integer)"
+}
+
+@test "a service sees its own stored answers and no others, and the sweep sees when they were made" {
+  local count="SELECT count(*) FROM idempotency_keys WHERE key LIKE 'mine-%'"
+  seen() { sql BEGIN "SET LOCAL ROLE chatty_$1" "$2" COMMIT; }
+  seen posts "INSERT INTO idempotency_keys (user_id, key, fingerprint, answer) VALUES (5, 'mine-1', sha256('x'), 'of posts')"
+  seen feed "INSERT INTO idempotency_keys (user_id, key, fingerprint, answer) VALUES (5, 'mine-2', sha256('x'), 'of feed')"
+  equal "$(seen posts "SELECT encode(answer, 'escape') FROM idempotency_keys")" 'of posts'
+  equal "$(seen feed "SELECT encode(answer, 'escape') FROM idempotency_keys")" 'of feed'
+  seen feed "UPDATE idempotency_keys SET answer = 'forged'"
+  equal "$(sql "SELECT encode(answer, 'escape') FROM idempotency_keys WHERE key = 'mine-1'")" 'of posts'
+  # Nor by a conflict with it.
+  run trial feed "INSERT INTO idempotency_keys (user_id, key, fingerprint, answer) VALUES (5, 'mine-1', sha256('x'), 'forged')
+    ON CONFLICT (user_id, key) DO UPDATE SET answer = excluded.answer"
+  [[ $status != 0 && $output == *'row-level security'* ]]
+  may_not feed "INSERT INTO idempotency_keys (user_id, key, fingerprint, answer, service) VALUES (5, 'mine-3', sha256('x'), 'x', 'chatty_posts')"
+  equal "$(seen worker "$count")" 2
+  equal "$(seen worker "DELETE FROM idempotency_keys WHERE key LIKE 'mine-%' RETURNING key" | wc -l)" 2
+}
+
+@test "what a role has been made to set for itself is gone after migrate, and what the schema sets is still there" {
+  settings() { sql "SELECT setconfig FROM pg_db_role_setting JOIN pg_database d ON d.oid = setdatabase WHERE setrole = 'chatty_feed'::regrole AND datname = current_database()"; }
+  local before
+  before=$(settings)
+  [[ $before == *plan_cache_mode=force_generic_plan* ]]
+  sql 'SET SESSION AUTHORIZATION chatty_feed' 'ALTER ROLE chatty_feed SET default_transaction_read_only = on' 'ALTER ROLE chatty_feed SET search_path = pg_temp' \
+    "ALTER ROLE chatty_feed IN DATABASE $SCRATCH SET statement_timeout = 1"
+  migrate
+  equal "$(sql "SELECT setconfig FROM pg_db_role_setting WHERE setrole = 'chatty_feed'::regrole AND setdatabase = 0")" ''
+  equal "$(settings)" "$before"
+}
+
+@test "roles have as many connections as migrate is told, for each of Chatty's databases, and a wrong number is refused" {
+  local old
+  old=$(sql "SELECT rolconnlimit FROM pg_roles WHERE rolname = 'chatty_feed'")
+  databases() { sql "SELECT count(*) FROM pg_database, aclexplode(datacl) a WHERE a.grantee = 'chatty_feed'::regrole AND a.privilege_type = 'CONNECT'"; }
+  CHATTY_CONNECTION_LIMITS='feed=7 ' migrate
+  equal "$(sql "SELECT rolconnlimit FROM pg_roles WHERE rolname = 'chatty_feed'")" $((7 * $(databases)))
+  sql "ALTER ROLE chatty_feed CONNECTION LIMIT $old"
+  CHATTY_CONNECTION_LIMITS='feed=x' run ! migrate
+  [[ $output == *CHATTY_CONNECTION_LIMITS* ]]
 }

@@ -8,6 +8,8 @@ PROGRAM=${0##*/}
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 
 readonly POOLS=(auth login posts uploads feed admin recommendations)
+# Of the database, each with chatty_ before it.
+readonly ROLES=(auth posts feed admin recommendations worker operator)
 readonly EXECUTABLES=(chatty-auth chatty-posts chatty-feed chatty-admin chatty-recommendations chatty-worker chatty-image chatty)
 
 say() { printf '%s\n' "$*"; }

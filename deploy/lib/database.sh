@@ -12,7 +12,11 @@ postgres_user() {
 # postgres_bin: the folder of the server's programs: those that made the cluster, else the newest.
 postgres_bin() {
   local version='*' found
-  if [[ -e $CHATTY_HOME/postgres/PG_VERSION ]]; then version=$(<"$CHATTY_HOME/postgres/PG_VERSION"); fi
+  if [[ -e $CHATTY_HOME/postgres/PG_VERSION ]]; then
+    version=$(head -c 100 "$CHATTY_HOME/postgres/PG_VERSION")
+    # It is PostgreSQL's own file, and becomes a part of what root runs.
+    [[ $version =~ ^[0-9]+(\.[0-9]+)?$ ]] || fail "$CHATTY_HOME/postgres/PG_VERSION is no version"
+  fi
   found=$(compgen -G "/usr/lib/postgresql/$version/bin/postgres" | sort -V | tail -n 1)
   [[ -n $found ]] || fail "there is no PostgreSQL $version under /usr/lib/postgresql, and the cluster is of that version"
   printf '%s' "${found%/*}"
@@ -35,14 +39,41 @@ make_cluster() {
   mv "$CHATTY_HOME/postgres.new" "$CHATTY_HOME/postgres"
 }
 
-# max_connections: for all that the pools may open, and some more.
+# role_connections ROLE: how many connections a role may have: what its workers open, twice, since while they are replaced the old ones
+# are still there, and some for when one is lost and opened anew before the server has noticed.
+role_connections() {
+  local each=$((1 + CHATTY_WRITE_CONNECTIONS)) workers=$CHATTY_WORKERS
+  case $1 in
+    # chatty-worker: the mails under way at once, the other jobs, notifications and the index. The operator: commands side by side.
+    worker | operator) printf '20' && return ;;
+    auth) workers=$((CHATTY_WORKERS + CHATTY_LOGIN_WORKERS)) ;;
+    posts) workers=$((CHATTY_WORKERS + CHATTY_UPLOAD_WORKERS)) ;;
+  esac
+  printf '%s' $((2 * workers * each + 4))
+}
+
+# max_connections: for all that the roles may have, so that none of them can take another's; and some for administrators.
 max_connections() {
-  local wanted=$((5 * CHATTY_WORKERS * (1 + CHATTY_WRITE_CONNECTIONS) + 2 * CHATTY_LOGIN_WORKERS + 5 * CHATTY_UPLOAD_WORKERS + 20))
+  local wanted=20 role
+  for role in "${ROLES[@]}"; do wanted=$((wanted + $(role_connections "$role"))); done
   printf '%s' $((wanted > 200 ? wanted : 200))
 }
 
+# service_users: the lines of pg_ident.conf that say which system user is which role.
+service_users() {
+  local role
+  for role in "${ROLES[@]}"; do
+    if is_root; then
+      printf 'service  root  chatty_%s\n' "$role"
+      if [[ $role != operator ]]; then printf 'service  chatty-%s  chatty_%s\n' "$role" "$role"; fi
+    else
+      printf 'service  %s  chatty_%s\n' "$(postgres_user)" "$role"
+    fi
+  done
+}
+
 render_cluster() {
-  VALUES[POSTGRES_USER]=$(postgres_user) VALUES[MAX_CONNECTIONS]=$(max_connections)
+  VALUES[POSTGRES_USER]=$(postgres_user) VALUES[MAX_CONNECTIONS]=$(max_connections) VALUES[SERVICE_USERS]=$(service_users)
   local file own=$CHATTY_HOME/etc/postgresql.local.conf
   if [[ ! -e $own ]]; then printf '# What is set here wins over postgresql.conf; deploy/up applies it.\n' >"$own"; fi
   if ! cmp --silent "$own" "$own.applied"; then
@@ -56,9 +87,12 @@ render_cluster() {
 }
 
 # administer [PSQL ARGUMENT…]: psql as the private cluster's superuser.
-administer() {
+administer() { administer_in postgres "$@"; }
+
+# administer_in DATABASE [PSQL ARGUMENT…]
+administer_in() {
   env -u PGPASSWORD -u PGOPTIONS -u PGSERVICE psql --no-psqlrc --quiet --no-align --tuples-only --set ON_ERROR_STOP=1 \
-    "postgresql:///postgres?host=$CHATTY_HOME/run&user=postgres" "$@" </dev/null
+    "postgresql:///$1?host=$CHATTY_HOME/run&user=postgres" "${@:2}" </dev/null
 }
 
 is_cluster_ready() { pg_isready --quiet --host "$CHATTY_HOME/run" --username postgres; }
@@ -101,6 +135,18 @@ make_database() {
     administer --command 'CREATE DATABASE chatty OWNER chatty_owner TEMPLATE template0'
     did 'made the database chatty'
   fi
+  administer --command 'REVOKE CONNECT, TEMPORARY ON DATABASE postgres, template1 FROM PUBLIC'
+}
+
+# restrict_database: in the private cluster; elsewhere deploy/migrate does it, if it may.
+restrict_database() {
+  if has_private_cluster; then administer_in chatty --file "$ROOT/deploy/postgres/restrict.sql"; fi
+}
+
+# connection_limits: for deploy/migrate, which sets them: role=number, with blanks between.
+connection_limits() {
+  local role
+  for role in "${ROLES[@]}"; do printf '%s=%s ' "$role" "$(role_connections "$role")"; done
 }
 
 # locate_database: sets DATABASE_OWNER_URL, for migrations, and SERVICE_DATABASE_URL: the same without whom to be, for the services

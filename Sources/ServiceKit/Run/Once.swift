@@ -18,7 +18,8 @@ extension Context {
   ///       return .json(CommentReply(comment: comment))
   ///     }
   ///
-  /// The service's role needs `SELECT`, `INSERT` and `UPDATE` on `idempotency_keys` as sql/0011_idempotency.sql gives them.
+  /// The service's role needs `SELECT`, `INSERT` and `UPDATE` on `idempotency_keys` as sql/0011_idempotency.sql gives them, and `EXECUTE` on
+  /// `take_key`. It sees no rows but its own (sql/0023_answers.sql).
   ///
   /// - Parameters:
   ///   - input: what was sent, validated. A repetition has the same path and body, byte by byte, or as a form the same parts.
@@ -65,7 +66,7 @@ private struct IdempotencyKey {
   func lock(on database: Database) async throws(APIError) {
     let whose: Query = caller.isAnonymous ? "SELECT" : caller.session
     let isFree = try await database.writeOne(
-      "WITH caller AS (\(whose)) SELECT pg_try_advisory_xact_lock(\(lockNumber)) FROM caller", as: Bool.self)
+      "WITH caller AS (\(whose)) SELECT take_key(\(lockNumber)) FROM caller", as: Bool.self)
     guard let isFree else { throw .unauthorized }
     guard isFree else { throw .conflict("A request with this Idempotency-Key is still running") }
   }
@@ -80,20 +81,28 @@ private struct IdempotencyKey {
       WHERE user_id = \(caller.userID) AND key = \(text) AND created_at > now() - interval '24 hours'
       """, as: FirstAnswer.self)
     guard let first else { return nil }
-    guard first.fingerprint == fingerprint else { throw .unprocessable("Idempotency-Key was used for another request") }
+    guard first.fingerprint == fingerprint else { throw Self.usedForAnother }
     return Reply(body: first.answer)
   }
 
   /// In the place of one that is older than a day, if there is one.
   func remember(_ reply: Reply, on database: Database) async throws(APIError) {
-    try await database.write(
-      """
-      INSERT INTO idempotency_keys (user_id, key, fingerprint, answer)
-      VALUES (\(caller.userID), \(text), \(fingerprint), \(reply.response.body))
-      ON CONFLICT (user_id, key) DO UPDATE SET fingerprint = excluded.fingerprint, answer = excluded.answer, created_at = now()
-      RETURNING true
-      """, as: Bool.self)
+    do throws(APIError) {
+      try await database.write(
+        """
+        INSERT INTO idempotency_keys (user_id, key, fingerprint, answer)
+        VALUES (\(caller.userID), \(text), \(fingerprint), \(reply.response.body))
+        ON CONFLICT (user_id, key) DO UPDATE SET fingerprint = excluded.fingerprint, answer = excluded.answer, created_at = now()
+        RETURNING true
+        """, as: Bool.self)
+    } catch {
+      // The row is another service's, of a request that was sent there.
+      guard error.cause?.sqlState == .insufficientPrivilege else { throw error }
+      throw Self.usedForAnother
+    }
   }
+
+  private static let usedForAnother = APIError.unprocessable("Idempotency-Key was used for another request")
 }
 
 private struct FirstAnswer: RowDecodable {

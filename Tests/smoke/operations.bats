@@ -126,6 +126,25 @@ try_to_log_in() {
   [[ $output == *CHATTY_IN_FLIGHT* ]] || wrong "it says: $output"
 }
 
+@test "an address with more than a host and a port is refused at the start, by up and by a service, in one line that says why" {
+  local address output status
+  for address in https://chat.example/net https://chat.example/net/ 'https://chat.example/?a' 'https://chat.example#a' https://me@chat.example https:// chat.example; do
+    status=0
+    output=$(CHATTY_PUBLIC_URL=$address "$ROOT/deploy/up" 2>&1 </dev/null 3>&-) || status=$?
+    equal "$status $(wc -l <<<"$output")" '78 1' "the exit status and the number of lines for $address"
+    [[ $output == *CHATTY_PUBLIC_URL*"$address"* ]] || wrong "it says: $output"
+    status=0
+    output=$(CHATTY_PUBLIC_URL=$address CHATTY_POOL=auth "$CHATTY_HOME/bin/chatty-auth" 2>&1 </dev/null) || status=$?
+    equal "$status $(wc -l <<<"$output")" '78 1' "the same of a service"
+    [[ $output == *CHATTY_PUBLIC_URL* ]] || wrong "it says: $output"
+  done
+  # shellcheck source=SCRIPTDIR/../../deploy/lib/settings.sh
+  source "$ROOT/deploy/lib/settings.sh"
+  for CHATTY_PUBLIC_URL in http://localhost:8080 https://chat.example https://chat.example/ 'http://[::1]:8080' http://192.0.2.1:80; do
+    check_setting CHATTY_PUBLIC_URL
+  done
+}
+
 @test "a service that is killed comes back by itself: a worker, a pool, nginx and PostgreSQL" {
   local name pid
   for name in chatty-posts multiwatch nginx postgres; do

@@ -14,6 +14,18 @@ bucket() {
   VALUES[REFILL_${zone^^}]=$(((60 + rate - 1) / rate))
 }
 
+# connections: how many each worker of nginx has, and in FILES how it gets so many descriptors; as another user than root it has no more
+# than it was given.
+connections() {
+  local wanted=$CHATTY_CONNECTIONS most
+  most=$(ulimit -H -n)
+  VALUES[FILES]=''
+  if [[ $most != unlimited ]] && ((most < wanted + 256)); then
+    if is_root; then VALUES[FILES]="worker_rlimit_nofile $((wanted + 256));"; else wanted=$((most - 256)); fi
+  fi
+  VALUES[CONNECTIONS]=$wanted
+}
+
 # share REQUESTS: what of a pool's gate an nginx worker has: twice its part, as connections are never spread evenly.
 share() {
   local each=$((($1 * 2 + $(nproc) - 1) / $(nproc)))
@@ -36,6 +48,12 @@ render_nginx() {
   VALUES[TRUSTED_PROXIES]=''
   for proxy in $CHATTY_TRUSTED_PROXIES; do VALUES[TRUSTED_PROXIES]+="set_real_ip_from $proxy;"$'\n'; done
   if [[ -n ${VALUES[TRUSTED_PROXIES]} ]]; then VALUES[TRUSTED_PROXIES]+=$'real_ip_header X-Forwarded-For;\nreal_ip_recursive on;'; fi
+  connections
+  VALUES[ZONE_CONNECTIONS]='' VALUES[LIMIT_CONNECTIONS]=''
+  if ((CHATTY_CLIENT_CONNECTIONS > 0)); then
+    VALUES[ZONE_CONNECTIONS]="limit_conn_zone \$client zone=connections:10m;"
+    VALUES[LIMIT_CONNECTIONS]="limit_conn connections $CHATTY_CLIENT_CONNECTIONS;"
+  fi
   bucket login "$CHATTY_RATE_LOGIN"
   bucket register "$CHATTY_RATE_REGISTER"
   bucket writes "$CHATTY_RATE_WRITES"
@@ -48,12 +66,14 @@ render_nginx() {
     return
   fi
   local said
-  said=$(nginx -t -q -p "$CHATTY_HOME/nginx" -c conf.new/nginx.conf -e stderr 2>&1) || fail "nginx does not take its configuration: $said"
+  for file in nginx.conf operations.conf; do
+    said=$(nginx -t -q -p "$CHATTY_HOME/nginx" -c "conf.new/$file" -e stderr 2>&1) || fail "nginx does not take its configuration: $said"
+  done
   # A reload cannot move to another address of the same port.
   if [[ -d $CHATTY_HOME/nginx/conf && $(addresses conf) != $(addresses conf.new) ]]; then touch "$CHATTY_HOME/service/nginx/changed"; fi
   rm -rf "$CHATTY_HOME/nginx/conf"
   mv "$CHATTY_HOME/nginx/conf.new" "$CHATTY_HOME/nginx/conf"
-  touch "$CHATTY_HOME/nginx/changed"
+  touch "$CHATTY_HOME/nginx/changed" "$CHATTY_HOME/service/operations/changed"
 }
 
 # addresses FOLDER: the addresses and ports that a configuration listens on.
@@ -72,6 +92,17 @@ start_nginx() {
     reload_nginx || fail 'nginx does not take it'
   fi
   rm -f "$CHATTY_HOME/nginx/changed"
+}
+
+# start_operations: as start_nginx, after it, since that may have been the operations listener before. Nobody minds a restart.
+start_operations() {
+  if ! is_running operations; then
+    start_service operations
+  elif [[ -e $CHATTY_HOME/service/operations/changed ]]; then
+    did 'restarting the operations listener'
+    rm -f "$CHATTY_HOME/service/operations/changed"
+    sv -w 45 restart "$CHATTY_HOME/service/operations" >/dev/null || fail 'the operations listener does not end'
+  fi
 }
 
 # reload_nginx: and waits until new workers have taken over.

@@ -61,13 +61,18 @@ define_pools() {
 define_worker() {
   local user
   user=$(user_of worker)
-  VALUES[AS_USER]=${user:+-u $user}
+  # With the group of the images' folders.
+  VALUES[AS_USER]=${user:+-u $user:$user:$(user_of posts)}
   write_environment worker
   define worker run=worker.run
 }
 
+# define_nginx: the public one, and that of the operations listener.
 define_nginx() {
+  VALUES[FOLDER]=$CHATTY_HOME/nginx VALUES[CONFIGURATION]=nginx.conf
   define nginx run=nginx.run control/t=nginx.control
+  VALUES[FOLDER]=$CHATTY_HOME/service/operations VALUES[CONFIGURATION]=operations.conf
+  define operations run=nginx.run control/t=nginx.control
 }
 
 define_cluster() {

@@ -15,7 +15,8 @@ final class MappedFile: Sendable {
 
   /// - Throws: `missing` or `system`; `foreign` for something that is no file, or empty.
   init(path: String) throws(IndexError) {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    // No link, and nothing that one waits for: an operator opens it as root, in a folder that chatty-worker writes to.
+    let descriptor = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
     guard descriptor >= 0 else { throw .lastOfSystem(path) }
     defer { close(descriptor) }
     var status = stat()

@@ -28,13 +28,59 @@ public struct ImageKey: Equatable, Sendable, CustomStringConvertible {
   }
 }
 
-/// The folder `media`. nginx serves it, the post service adds to it, the worker removes from it.
+/// The folder `media`. nginx serves it, the post service adds to it, the worker removes from it, an operator looks through it as root.
+///
+/// Nobody who does so follows a link: a service that somebody has got the better of could put one in the place of a folder or a file,
+/// and what others do there would be done elsewhere, with their rights.
 public struct MediaStore: Sendable {
   public let folder: String
-  private var thumbnails: String { "\(folder)/thumbnails" }
 
   /// - Parameter home: the stack's folder.
   public init(home: String) { folder = "\(home)/media" }
+
+  /// What there is a file of for each image.
+  private enum Part: CaseIterable {
+    case image
+    case thumbnail
+
+    /// Before the name of a file, relative to the store.
+    var prefix: String { self == .image ? "" : "thumbnails/" }
+  }
+
+  /// One of the store's folders, open until it goes away.
+  private struct Folder: ~Copyable {
+    let descriptor: Int32
+
+    /// nil, with errno set, if it is not there or is a link.
+    init?(_ part: Part, of store: MediaStore) {
+      let flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC
+      let images = open(store.folder, flags)
+      guard images >= 0 else { return nil }
+      guard part == .thumbnail else {
+        descriptor = images
+        return
+      }
+      let thumbnails = openat(images, "thumbnails", flags)
+      let reason = errno
+      close(images)
+      errno = reason
+      guard thumbnails >= 0 else { return nil }
+      descriptor = thumbnails
+    }
+
+    deinit { close(descriptor) }
+
+    /// What is under a name, itself and not where it leads to; nil, with errno set, if there is nothing.
+    borrowing func status(of name: String) -> stat? {
+      var status = stat()
+      return fstatat(descriptor, name, &status, AT_SYMLINK_NOFOLLOW) == 0 ? status : nil
+    }
+
+    /// A new and empty file, to be written and read; negative, with errno set, if it cannot be made.
+    borrowing func create(_ name: String) -> Int32 {
+      openat(descriptor, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o644)
+    }
+  }
 
   /// The two files of an image that is being made, empty and open for writing and reading.
   ///
@@ -47,16 +93,21 @@ public struct MediaStore: Sendable {
 
   /// - Throws: `.unavailable` if they cannot be made.
   func create(_ key: ImageKey) throws(ImageError) -> NewFiles {
-    let image = open("\(folder)/\(key)", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
-    guard image >= 0 else { throw .unavailable("\(folder)/\(key): \(String(cString: strerror(errno)))") }
-    let thumbnail = open("\(thumbnails)/\(key)", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
+    guard let images = Folder(.image, of: self), let thumbnails = Folder(.thumbnail, of: self) else { throw lastProblem(key) }
+    let image = images.create(key.description)
+    guard image >= 0 else { throw lastProblem(key) }
+    let thumbnail = thumbnails.create(key.description)
     guard thumbnail >= 0 else {
-      let reason = String(cString: strerror(errno))
+      let problem = lastProblem(key, .thumbnail)
       close(image)
-      unlink("\(folder)/\(key)")
-      throw .unavailable("\(thumbnails)/\(key): \(reason)")
+      unlinkat(images.descriptor, key.description, 0)
+      throw problem
     }
     return NewFiles(image: image, thumbnail: thumbnail)
+  }
+
+  private func lastProblem(_ key: ImageKey, _ part: Part = .image) -> ImageError {
+    .unavailable("\(folder)/\(part.prefix)\(key): \(String(cString: strerror(errno)))")
   }
 
   /// Has the files and their names on the disk, so that a crash of the machine leaves the post its image.
@@ -71,10 +122,10 @@ public struct MediaStore: Sendable {
       }
       bytes += Int(status.st_size)
     }
-    for path in [folder, thumbnails] {
-      let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-      defer { close(descriptor) }
-      guard descriptor >= 0, fsync(descriptor) == 0 else { throw .unavailable("\(path): \(String(cString: strerror(errno)))") }
+    for part in Part.allCases {
+      guard let directory = Folder(part, of: self), fsync(directory.descriptor) == 0 else {
+        throw .unavailable("\(folder)/\(part.prefix): \(String(cString: strerror(errno)))")
+      }
     }
     return bytes
   }
@@ -83,15 +134,17 @@ public struct MediaStore: Sendable {
   ///
   /// - Returns: what stood in the way, nil if nothing did.
   public func remove(_ key: ImageKey) -> String? {
-    for path in ["\(folder)/\(key)", "\(thumbnails)/\(key)"] where unlink(path) != 0 && errno != ENOENT {
-      return "\(path): \(String(cString: strerror(errno)))"
+    for part in Part.allCases {
+      guard let directory = Folder(part, of: self), unlinkat(directory.descriptor, key.description, 0) == 0 || errno == ENOENT else {
+        return "\(folder)/\(part.prefix)\(key): \(String(cString: strerror(errno)))"
+      }
     }
     return nil
   }
 
   /// Whether an image has both its files.
   public func isComplete(_ key: ImageKey) -> Bool {
-    access("\(folder)/\(key)", F_OK) == 0 && access("\(thumbnails)/\(key)", F_OK) == 0
+    Part.allCases.allSatisfy { contains("\($0.prefix)\(key)") }
   }
 
   /// A file of the store that an operator asks about.
@@ -107,24 +160,47 @@ public struct MediaStore: Sendable {
   /// Every file there is, or nil, with errno set, if the store cannot be read.
   public func entries() -> [Entry]? {
     var entries: [Entry] = []
-    for (path, prefix) in [(folder, ""), (thumbnails, "thumbnails/")] {
-      guard let directory = opendir(path) else { return nil }
-      defer { closedir(directory) }
-      while let entry = readdir(directory) {
-        let name = withUnsafePointer(to: &entry.pointee.d_name) {
-          $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-        }
-        var status = stat()
-        guard lstat("\(path)/\(name)", &status) == 0, status.st_mode & S_IFMT != S_IFDIR else { continue }
-        entries.append(Entry(path: prefix + name, key: ImageKey(name), age: time(nil) - status.st_mtim.tv_sec))
+    for part in Part.allCases {
+      guard let names = names(in: part), let directory = Folder(part, of: self) else { return nil }
+      for name in names {
+        guard let status = directory.status(of: name), status.st_mode & S_IFMT != S_IFDIR else { continue }
+        entries.append(Entry(path: part.prefix + name, key: ImageKey(name), age: time(nil) - status.st_mtim.tv_sec))
       }
     }
     return entries
   }
 
+  private func names(in part: Part) -> [String]? {
+    guard let opened = Folder(part, of: self) else { return nil }
+    let descriptor = fcntl(opened.descriptor, F_DUPFD_CLOEXEC, 0)
+    guard descriptor >= 0, let directory = fdopendir(descriptor) else { return nil }
+    defer { closedir(directory) }
+    var names: [String] = []
+    while let entry = readdir(directory) {
+      names.append(
+        withUnsafePointer(to: &entry.pointee.d_name) {
+          $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+        })
+    }
+    return names
+  }
+
   /// Whether a file that `entries` has named is still there.
-  public func contains(_ path: String) -> Bool { access("\(folder)/\(path)", F_OK) == 0 }
+  public func contains(_ path: String) -> Bool {
+    let (part, name) = Self.place(of: path)
+    guard let directory = Folder(part, of: self) else { return false }
+    return directory.status(of: name) != nil
+  }
 
   /// Removes one file that `entries` has named.
-  public func removeFile(_ path: String) -> Bool { unlink("\(folder)/\(path)") == 0 }
+  public func removeFile(_ path: String) -> Bool {
+    let (part, name) = Self.place(of: path)
+    guard let directory = Folder(part, of: self) else { return false }
+    return unlinkat(directory.descriptor, name, 0) == 0
+  }
+
+  private static func place(of path: String) -> (Part, name: String) {
+    let prefix = Part.thumbnail.prefix
+    return path.hasPrefix(prefix) ? (.thumbnail, String(path.dropFirst(prefix.count))) : (.image, path)
+  }
 }

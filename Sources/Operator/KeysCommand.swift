@@ -78,28 +78,39 @@ struct KeyFolder {
     return keys
   }
 
-  /// nil if there is no such file.
+  /// nil if there is no such file; no link is followed.
   private func contents(_ name: String) throws -> Data? {
-    guard access("\(path)/\(name)", F_OK) == 0 else { return nil }
+    var file = stat()
+    guard lstat("\(path)/\(name)", &file) == 0 else { return nil }
+    guard file.st_mode & S_IFMT == S_IFREG else { throw Failure("\(path)/\(name) is no file.") }
     do { return try Data(contentsOf: URL(filePath: "\(path)/\(name)")) } catch { throw Failure("Cannot read \(path)/\(name).") }
   }
 
-  /// Writes the file whole beside the old one and renames it over. It gets the old one's owner, or the folder's if it is the
-  /// first: run as root, a rotation leaves the private key to chatty-auth.
+  /// Writes the file whole beside the old one and renames it over. It gets the old one's owner: run as root, a rotation leaves the
+  /// private key to chatty-auth. The first one's owner is the folder's; of a folder of root's it is the user of whose group that is.
   private func replace(_ name: String, with data: Data, mode: mode_t) throws {
     let file = "\(path)/\(name)"
-    var owner = stat()
-    guard stat(file, &owner) == 0 || stat(path, &owner) == 0 else { throw systemFailure(path) }
+    var old = stat()
+    var folder = stat()
+    guard stat(path, &folder) == 0 else { throw systemFailure(path) }
+    let reader = folder.st_uid == 0 ? Self.user(of: folder.st_gid) : folder.st_uid
+    let owner = lstat(file, &old) == 0 ? (user: old.st_uid, group: old.st_gid) : (user: reader, group: folder.st_gid)
     let unfinished = "\(file).unfinished"
     unlink(unfinished)
     let descriptor = open(unfinished, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
     guard descriptor >= 0 else { throw systemFailure(unfinished) }
     defer { close(descriptor) }
-    if geteuid() == 0, fchown(descriptor, owner.st_uid, owner.st_gid) != 0 { throw systemFailure(unfinished) }
+    if geteuid() == 0, fchown(descriptor, owner.user, owner.group) != 0 { throw systemFailure(unfinished) }
     let written = data.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
     guard written == data.count, fchmod(descriptor, mode) == 0, fsync(descriptor) == 0, rename(unfinished, file) == 0 else {
       throw systemFailure(unfinished)
     }
+  }
+
+  /// The user whose name a group has, as useradd(8) gives each system user a group; otherwise root.
+  private static func user(of group: gid_t) -> uid_t {
+    guard let found = getgrgid(group), let user = getpwnam(found.pointee.gr_name) else { return 0 }
+    return user.pointee.pw_uid
   }
 
   private func systemFailure(_ path: String) -> Failure { Failure("\(path): \(String(cString: strerror(errno)))") }

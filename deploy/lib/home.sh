@@ -107,16 +107,28 @@ make_folders() {
   folder mail 700 chatty-worker chatty-worker
   # What the worker writes there belongs to the folder's group, and so can be read by the service.
   folder recommendations 2750 chatty-worker chatty-recommendations
-  # The post service adds images, the worker removes them, nginx serves them.
-  folder media 775 chatty-posts chatty-worker
-  folder media/thumbnails 775 chatty-posts chatty-worker
-  if [[ $CHATTY_KEYS == "$CHATTY_HOME/keys" ]]; then folder keys 755 chatty-auth chatty-auth; fi
+  # The post service adds images, the worker, which has its group, removes them, nginx serves them.
+  folder media 775 root chatty-posts
+  make_thumbnails
+  # Of the first key the owner is the user whose group this is.
+  if [[ $CHATTY_KEYS == "$CHATTY_HOME/keys" ]]; then folder keys 755 root chatty-auth; fi
+}
+
+# make_thumbnails: the one folder in another that services write to. It is made elsewhere and put there whole: whatever is done by its
+# name in media, a service could have done to something else, by a link.
+make_thumbnails() {
+  local folder=$CHATTY_HOME/media/thumbnails
+  if [[ ! -L $folder && -d $folder ]]; then return; fi
+  if [[ -L $folder || -e $folder ]]; then fail "$folder is no folder: somebody has put something in its place, look who it was"; fi
+  folder thumbnails.new 775 root chatty-posts
+  mv --no-target-directory --no-clobber "$CHATTY_HOME/thumbnails.new" "$folder"
+  if [[ -e $CHATTY_HOME/thumbnails.new ]]; then fail "$folder cannot be made: somebody has put something in its place"; fi
 }
 
 # protect_secrets: each role's password is for the service that is this role.
 protect_secrets() {
   local role file
-  for role in auth posts feed admin recommendations worker operator; do
+  for role in "${ROLES[@]}"; do
     file=$CHATTY_HOME/secrets/$role.password
     [[ -s $file ]] || fail "deploy/migrate has not made $file"
     if is_root && [[ $role != operator ]]; then chown "chatty-$role:chatty-$role" "$file"; fi

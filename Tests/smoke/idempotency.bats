@@ -144,3 +144,15 @@ EOF_ROUTES
   sql "DELETE FROM users WHERE id = $(id_of dora)"
   equal "$(sql "SELECT count(*) FROM idempotency_keys WHERE user_id = $(id_of dora)")" 0
 }
+
+@test "the key of a request to one service is no other service's, which tells so and does nothing" {
+  keyed bob /posts '{"title": "First", "content": "x"}'
+  expect 200
+  local first=$BODY
+  sql "DELETE FROM subscriptions WHERE follower_id = $(id_of bob)"
+  keyed bob "/subscribe/$(id_of ada)" ''
+  expect_error 422 'Idempotency-Key was used for another request'
+  equal "$(sql "SELECT count(*) FROM subscriptions WHERE follower_id = $(id_of bob)")" 0
+  keyed bob /posts '{"title": "First", "content": "x"}'
+  expect 200 "$first"
+}

@@ -30,8 +30,9 @@ package enum Sandbox: Sendable {
   private static let bubblewrap =
     [
       "/usr/bin/bwrap", "--unshare-all", "--unshare-user", "--uid", "65534", "--gid", "65534", "--hostname", "sandbox", "--cap-drop", "ALL",
-      "--new-session", "--die-with-parent", "--chdir", "/", "--ro-bind", "/usr/lib", "/usr/lib", "--ro-bind-try", "/usr/lib64", "/usr/lib64",
-      "--symlink", "usr/lib", "/lib", "--symlink", "usr/lib64", "/lib64", "--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache",
+      "--new-session", "--die-with-parent", "--chdir", "/", "--ro-bind", "/usr/lib", "/usr/lib",
+      "--ro-bind-try", "/usr/lib64", "/usr/lib64", "--symlink", "usr/lib", "/lib", "--symlink", "usr/lib64", "/lib64",
+      "--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache",
     ] + swiftLibraries.flatMap { ["--ro-bind", $0, $0, "--setenv", "LD_LIBRARY_PATH", $0] }
 
   /// The folder from which this process has Swift's libraries, and a program of the same build has them too; none if it is one of the

@@ -7,51 +7,62 @@ extension AuthService {
   /// POST /auth/login
   ///
   /// An unknown account costs as much time as a wrong password, and neither says which it was. What state an account is in is
-  /// told only to those who know its password. Failures are counted by the name that was typed, whether there is such an account or
-  /// not: if an account's two names were counted together, a lock would tell which address is whose.
+  /// told only to those who know its password.
   static func login(_ request: Request, _ context: Context) async throws(APIError) -> Reply {
     let input = request.input
     let login = input.text("username", 1...EmailAddress.maximumBytes)
     let password = input.anyPassword("password")
     try input.validate()
 
-    let attempt = try await Queries.attempt(login, context.settings, on: context.database)
-    if attempt.wait > 0 { throw .tooManyRequests(retryAfter: attempt.wait) }
+    let place = ClientPlace(request)
     let hasher = PasswordHasher(cost: context.settings.passwordCost)
-    let isRight = hasher.verify(password, against: attempt.account?.hashedPassword)
-    guard let account = attempt.account, isRight else { throw .badRequest("Invalid credentials") }
-    guard account.isVerified, !account.isBlocked else {
-      try await Queries.forgive(login, on: context.database)
-      throw .badRequest(account.isVerified ? "Account blocked" : "Account not verified")
+    let attempt = try await Queries.attempt(login, place, context.settings, on: context.database)
+    let proof = try await prove(attempt, of: login, by: password, context) { account, match in
+      let mayEnter = account.isVerified && !account.isBlocked
+      let isOutdated = hasher.isOutdated(account.hashedPassword) || !match.isCurrentForm
+      // That it cannot be made keeps nobody out.
+      return mayEnter && isOutdated && !match.isCut ? try? hash(password, context) : nil
+    }
+    guard proof.account.isVerified, !proof.account.isBlocked else {
+      try await Queries.forgive(attempt, of: login, place, on: context.database)
+      throw .badRequest(proof.account.isVerified ? "Account blocked" : "Account not verified")
     }
 
     let refresh = RefreshToken()
-    let sessionID = try await using(account, provenBy: password, context) { account throws(APIError) in
-      let upgrade = hasher.isOutdated(account.hashedPassword) ? upgraded(password, context) : nil
-      return try await Queries.beginSession(
-        of: account, loggingInAs: login, refresh: refresh, upgrade: upgrade, Device(request), on: context.database)
+    let sessionID = try await using(proof.account, provenBy: password, context) { account throws(APIError) in
+      try await Queries.beginSession(
+        of: account, by: attempt, with: login, refresh: refresh,
+        upgrade: account.hashedPassword == proof.account.hashedPassword ? proof.newHash : nil, Device(request), place, on: context.database)
     }
     guard let sessionID else { throw .badRequest("Invalid credentials") }
-    return try loggedIn(account.userID, sessionID, refresh, context)
+    let tokens = IssuedTokens(access: try accessToken(proof.account.userID, sessionID, context), refresh: refresh.text)
+    return .json(LoggedIn(tokens, userID: proof.account.userID, passwordIsTooLong: proof.match.isCut))
   }
 
   /// POST /auth/refresh
   ///
-  /// Of two requests with the same token, at the same moment or not, the first one gets a new one; the second ends the session, and
-  /// with it what the first was given: one of them is a thief, and nobody can tell which (RFC 9700, section 4.14.2).
+  /// A token is good once, and for 30 seconds more for the same answer. After that somebody who comes with it ends the session, and with it
+  /// what its first use gave: one of the two is a thief, and nobody can tell which (RFC 9700, section 4.14.2).
   static func refresh(_ request: Request, _ context: Context) async throws(APIError) -> Reply {
     let input = request.input
     let presented = RefreshToken(input.text("refresh_token", 1...200))
     try input.validate()
 
+    // Who it is for has to be known before the update, which keeps the access token for whoever comes with the same one.
+    guard let session = try await Queries.session(of: presented, on: context.database) else { throw .refused("Invalid refresh token") }
     let next = presented.successor()
-    let outcome = try await Queries.refresh(presented, next: next, Device(request), on: context.database)
+    let tokens = IssuedTokens(access: try accessToken(session.userID, session.sessionID, context), refresh: next.text)
+    guard let sealed = try? presented.seal(tokens) else {
+      context.logger.error("cannot encrypt tokens")
+      throw .internalServerFailure
+    }
+    let outcome = try await Queries.refresh(presented, next: next, successor: sealed, Device(request), on: context.database)
     guard let outcome else { throw .refused("Invalid refresh token") }
-    guard outcome.stands else {
+    guard outcome.stands, let given = outcome.successor.flatMap(presented.open) else {
       context.logger.warning("a refresh token was used twice: its session is ended", metadata: ["session_id": "\(outcome.sessionID)"])
       throw .refused("Invalid refresh token")
     }
-    return try loggedIn(outcome.userID, outcome.sessionID, next, context)
+    return .json(LoggedIn(given, userID: outcome.userID))
   }
 
   /// POST /auth/logout
@@ -83,16 +94,10 @@ extension AuthService {
     return .json(Message("Other sessions ended"))
   }
 
-  /// A hash of today's cost for a password whose hash is older. That it cannot be made keeps nobody out.
-  private static func upgraded(_ password: String, _ context: Context) -> String? { try? hash(password, context) }
-
-  private static func loggedIn(
-    _ userID: Int64, _ sessionID: Int64, _ refresh: RefreshToken, _ context: Context
-  ) throws(APIError) -> Reply {
+  private static func accessToken(_ userID: Int64, _ sessionID: Int64, _ context: Context) throws(APIError) -> String {
     let signer = try tokens(context)
     do {
-      let token = try signer.token(userID: userID, sessionID: sessionID)
-      return .json(LoggedIn(token: token, userID: userID, refreshToken: refresh.text))
+      return try signer.token(userID: userID, sessionID: sessionID)
     } catch {
       context.logger.error("cannot sign a token: \(error)")
       throw .internalServerFailure

@@ -6,28 +6,69 @@ import ServiceKit
 
 extension AuthService {
   /// POST /auth/register
+  ///
+  /// With an Idempotency-Key a registration that is sent again, with all that it held, gets the first answer again. Somebody who registers
+  /// is nobody yet, so the key belongs to what it was sent with: another's registration with the same key is another registration.
   static func register(_ request: Request, _ context: Context) async throws(APIError) -> Reply {
     let account = try NewAccount(request.input)
+    let key = try request.header("HTTP_IDEMPOTENCY_KEY").map { key throws(APIError) in try account.fingerprint(with: key) }
+    if let first = try await earlierAnswer(to: account, key, context) { return first }
+    // Asked before the hash: what is taken costs no more than a look.
+    try await requireFree(account, context)
     let hashedPassword = try hash(account.password, context)
     let userID = try await Queries.register(
-      username: account.username, email: account.email, hashedPassword: hashedPassword, link: SecretToken(), on: context.database)
+      account, hashedPassword: hashedPassword, link: SecretToken(), request: key, mailRate: context.settings.mailRate, on: context.database)
     if let userID { return .json(Registered(username: account.username, userID: userID)) }
+    // Somebody was faster meanwhile: it may have been the same registration.
+    if let first = try await earlierAnswer(to: account, key, context) { return first }
+    try await requireFree(account, context)
+    throw .badRequest("Email already registered")
+  }
 
+  private static func requireFree(_ account: NewAccount, _ context: Context) async throws(APIError) {
     let taken = try await Queries.taken(username: account.username, email: account.email, on: context.database)
-    throw taken?.username == true ? .badRequest("Username already registered") : .badRequest("Email already registered")
+    if taken?.username == true { throw .badRequest("Username already registered") }
+    if taken?.email == true { throw .badRequest("Email already registered") }
+  }
+
+  /// What the same registration was answered before. The password is part of it, and compared with the account's own hash.
+  private static func earlierAnswer(to account: NewAccount, _ key: [UInt8]?, _ context: Context) async throws(APIError) -> Reply? {
+    guard let key, let earlier = try await Queries.registered(by: key, on: context.database) else { return nil }
+    guard try await Queries.claimHash(of: account.username, for: .proof, on: context.database) == nil else {
+      throw .tooManyRequests(retryAfter: 1)
+    }
+    let isTheSame = PasswordHasher(cost: context.settings.passwordCost).verify(account.password, against: earlier.hashedPassword)
+    try await Queries.release(account.username, on: context.database)
+    return isTheSame ? .json(Registered(username: earlier.username, userID: earlier.userID)) : nil
   }
 
   /// GET /auth/verify/{user_id}?token=
+  ///
+  /// nginx shows a page to whoever takes text/html; this is for programs. A HEAD does nothing, since that is how mail scanners look at
+  /// links. To change an account's address takes a POST.
   static func verify(_ request: Request, _ context: Context) async throws(APIError) -> Reply {
     let input = request.input
     let userID = input.pathID("user_id")
     let link = SecretToken(input.queryString("token"))
     try input.validate()
+    return try await use(link, of: userID, request.isHead ? .look : .registration, context)
+  }
+
+  /// POST /auth/verify/{user_id}
+  static func confirm(_ request: Request, _ context: Context) async throws(APIError) -> Reply {
+    let input = request.input
+    let userID = input.pathID("user_id")
+    let link = SecretToken(input.text("token", 1...200))
+    try input.validate()
+    return try await use(link, of: userID, .all, context)
+  }
+
+  private static func use(_ link: SecretToken, of userID: Int64, _ use: LinkUse, _ context: Context) async throws(APIError) -> Reply {
     let outcome: Verification?
     do throws(APIError) {
-      outcome = try await Queries.verify(userID: userID, link: link, on: context.database)
+      outcome = try await Queries.verify(userID: userID, link: link, use, on: context.database)
     } catch {
-      // Another account has taken the new address since the link was mailed.
+      // Another account has taken the address since the link was mailed.
       throw error.violates("users_email_key") ? .badRequest("Email already registered") : error
     }
     guard let outcome, outcome.userExists else { throw .notFound("User not found") }
@@ -47,8 +88,7 @@ extension AuthService {
     return .json(Message("If the account exists, an email is on its way"))
   }
 
-  /// The answer tells nobody whether there is an account, nor does the time it takes: counting the request is a commit in any case,
-  /// and a mail is two more rows in it.
+  /// The answer tells nobody whether there is an account, nor does the time it takes: the statement is the same.
   private static func requestMail(_ purpose: MailedLink, _ request: Request, _ context: Context) async throws(APIError) {
     let input = request.input
     let email = input.email("email")

@@ -23,8 +23,18 @@ struct LoggedIn: Encodable {
   let token: String
   let userID: Int64
   let tokenType = "bearer"
+  /// Seconds. What is given a second time, within half a minute, has that much less.
   let expiresIn = AccessToken.lifetime
   let refreshToken: String
+  /// The password is longer than bcrypt takes, and counts by its beginning alone: its owner should set another.
+  let passwordIsTooLong: Bool
+
+  init(_ tokens: IssuedTokens, userID: Int64, passwordIsTooLong: Bool = false) {
+    token = tokens.access
+    refreshToken = tokens.refresh
+    self.userID = userID
+    self.passwordIsTooLong = passwordIsTooLong
+  }
 
   private enum CodingKeys: String, CodingKey {
     case message
@@ -33,6 +43,18 @@ struct LoggedIn: Encodable {
     case tokenType = "token_type"
     case expiresIn = "expires_in"
     case refreshToken = "refresh_token"
+    case passwordIsTooLong = "password_too_long"
+  }
+
+  func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: CodingKeys.self)
+    try container.encode(message, forKey: .message)
+    try container.encode(token, forKey: .token)
+    try container.encode(userID, forKey: .userID)
+    try container.encode(tokenType, forKey: .tokenType)
+    try container.encode(expiresIn, forKey: .expiresIn)
+    try container.encode(refreshToken, forKey: .refreshToken)
+    if passwordIsTooLong { try container.encode(true, forKey: .passwordIsTooLong) }
   }
 }
 
@@ -70,13 +92,14 @@ struct OwnUser: Encodable, RowDecodable {
 /// What a proof of its password needs to know of an account.
 struct Credentials: RowDecodable {
   let userID: Int64
+  let username: String
   let email: String
   let hashedPassword: String
   let isVerified: Bool
   let isBlocked: Bool
 
   /// Of `users u`.
-  static let columns: Query = "u.id, u.email, u.hashed_password, u.verified_at IS NOT NULL, u.blocked_at IS NOT NULL"
+  static let columns: Query = "u.id, u.username, u.email, u.hashed_password, u.verified_at IS NOT NULL, u.blocked_at IS NOT NULL"
 
   init(row: inout RowReader) throws(PostgresError) {
     try self.init(userID: try row.next(), rest: &row)
@@ -85,6 +108,7 @@ struct Credentials: RowDecodable {
   /// - Parameter userID: already read: in the row of an attempt it is null if there is no such account.
   init(userID: Int64, rest row: inout RowReader) throws(PostgresError) {
     self.userID = userID
+    username = try row.next()
     email = try row.next()
     hashedPassword = try row.next()
     isVerified = try row.next()
@@ -94,18 +118,26 @@ struct Credentials: RowDecodable {
 
 /// An attempt to prove a password, counted.
 struct Attempt: RowDecodable {
-  /// Seconds, if there were too many failures; else 0.
+  /// Seconds, if the password may not be looked at; else 0.
   let wait: Int64
+  /// Seconds that whoever comes with a wrong password has to wait; 0: not at all.
+  let slow: Int64
+  /// It was counted among those of all strangers.
+  let isCounted: Bool
   /// nil if there is no such account.
   let account: Credentials?
 
-  init(wait: Int64, account: Credentials?) {
+  init(wait: Int64, slow: Int64, isCounted: Bool, account: Credentials?) {
     self.wait = wait
+    self.slow = slow
+    self.isCounted = isCounted
     self.account = account
   }
 
   init(row: inout RowReader) throws(PostgresError) {
     wait = try row.next()
+    slow = try row.next()
+    isCounted = try row.next()
     guard let userID: Int64 = try row.next() else {
       account = nil
       return
@@ -120,11 +152,46 @@ struct Refreshed: RowDecodable {
   let sessionID: Int64
   /// False: the token was used before, and the session has ended.
   let stands: Bool
+  /// What its refresh token was replaced by last, sealed.
+  let successor: [UInt8]?
 
   init(row: inout RowReader) throws(PostgresError) {
     userID = try row.next()
     sessionID = try row.next()
     stands = try row.next()
+    successor = try row.next()
+  }
+}
+
+/// The session that a refresh token names.
+struct NamedSession: RowDecodable {
+  let caller: Caller
+
+  init(row: inout RowReader) throws(PostgresError) {
+    caller = Caller(userID: try row.next(), sessionID: try row.next())
+  }
+}
+
+/// What became of a registration.
+struct NewRow: RowDecodable {
+  let id: Int64
+  /// Seconds, if too many mails have gone to the address; else 0.
+  let wait: Int64
+
+  init(row: inout RowReader) throws(PostgresError) {
+    id = try row.next()
+    wait = try row.next()
+  }
+}
+
+/// Whose password a link can set.
+struct ResetOwner: RowDecodable {
+  let userID: Int64
+  let username: String
+
+  init(row: inout RowReader) throws(PostgresError) {
+    userID = try row.next()
+    username = try row.next()
   }
 }
 

@@ -6,8 +6,7 @@ import ServiceKit
 
 extension AuthService.Queries {
   static func isTaken(_ email: String, byOthersThan user: Int64, on database: Database) async throws(APIError) -> Bool {
-    try await database.readOne(
-      "SELECT EXISTS (SELECT FROM users WHERE lower(email) = lower(\(email)) AND id <> \(user))", as: Bool.self) ?? false
+    try await database.readOne("SELECT \(hasOwner(email, besides: user))", as: Bool.self) ?? false
   }
 
   /// Changes what is not nil: a new password at once, which ends the account's other sessions and whatever links are under way; a new
@@ -26,7 +25,7 @@ extension AuthService.Queries {
         let wait = try await database.writeOne(
           """
           WITH caller AS (\(caller.session))
-          SELECT (\(allowance.wait(to: "\(email)"))) FROM caller JOIN users u ON u.id = caller.user_id
+          SELECT (\(allowance.waitToChange(to: email))) FROM caller JOIN users u ON u.id = caller.user_id
           WHERE u.hashed_password = \(account.hashedPassword)
           """, as: Int64.self)
         guard wait == 0 else { return wait }
@@ -102,28 +101,46 @@ extension AuthService.Queries {
   }
 
   /// Whose password a link that was mailed for a forgotten one can set; nil if it is not good any longer.
-  static func owner(ofReset token: SecretToken, on database: Database) async throws(APIError) -> Int64? {
-    try await database.readOne("SELECT t.user_id FROM email_tokens t WHERE \(isGood(token))", as: Int64.self)
+  static func owner(ofReset token: SecretToken, on database: Database) async throws(APIError) -> ResetOwner? {
+    try await database.readOne("SELECT u.id, u.username FROM email_tokens t, users u WHERE \(isGood(token))", as: ResetOwner.self)
   }
 
   /// Sets a new password by such a link. It ends every session and whatever other links are under way, opens the account to logins
-  /// again, and confirms its address, since that is where the link was read.
+  /// again, from this place above all, and confirms its address, since that is where the link was read; accounts that only claim the
+  /// address go.
   ///
   /// False, and nothing has changed, if the link is not good any longer.
+  ///
+  /// - Throws: what `violates("users_email_key")` if the address has become another account's.
   static func reset(
-    _ token: SecretToken, of user: Int64, to hashedPassword: String, on database: Database
+    _ token: SecretToken, of user: Int64, to hashedPassword: String, _ place: ClientPlace, on database: Database
+  ) async throws(APIError) -> Bool {
+    // As for `verify`, claims may lock each other.
+    try await AccountDeletion.run(sqlState: \.cause?.sqlState) { () throws(APIError) in
+      try await resetOnce(token, of: user, to: hashedPassword, place, on: database)
+    }
+  }
+
+  private static func resetOnce(
+    _ token: SecretToken, of user: Int64, to hashedPassword: String, _ place: ClientPlace, on database: Database
   ) async throws(APIError) -> Bool {
     try await locking(user, on: database) { database throws(APIError) in
       try await database.writeOne(
         """
         WITH link AS (
-          UPDATE email_tokens t SET used_at = now() WHERE \(isGood(token)) RETURNING user_id
+          UPDATE email_tokens t SET used_at = now() FROM users u WHERE \(isGood(token)) RETURNING t.user_id
         ), account AS (
           UPDATE users u SET hashed_password = \(hashedPassword), verified_at = coalesce(u.verified_at, now())
           FROM link WHERE u.id = link.user_id
           RETURNING u.id, u.username, u.email
+        ), claims AS (
+          \(claimsRemoved)
         ), ended AS (
           UPDATE sessions s SET ended_at = now() FROM account WHERE s.user_id = account.id AND s.ended_at IS NULL
+        ), forgotten AS (
+          DELETE FROM login_places p USING account WHERE p.user_id = account.id AND p.network IS DISTINCT FROM \(place.cidr)::cidr
+        ), place AS (
+          \(noted(place))
         ), spent AS (
           DELETE FROM email_tokens t USING account
           WHERE t.user_id = account.id AND t.used_at IS NULL AND t.purpose IN ('reset', 'change_email') AND t.token_hash <> \(token.hash)
@@ -137,6 +154,9 @@ extension AuthService.Queries {
   }
 
   private static func isGood(_ token: SecretToken) -> Query {
-    "t.token_hash = \(token.hash) AND t.purpose = 'reset' AND t.used_at IS NULL AND t.expires_at > now()"
+    """
+    t.token_hash = \(token.hash) AND t.purpose = 'reset' AND t.used_at IS NULL AND t.expires_at > now()
+      AND u.id = t.user_id AND u.blocked_at IS NULL
+    """
   }
 }

@@ -16,60 +16,23 @@ struct Device {
 }
 
 extension AuthService.Queries {
-  /// Counts an attempt to log in and reads the account that it is for. It is counted before the password is looked at, or many
-  /// attempts at once would all find the count as it was; a success takes it back.
-  ///
-  /// A username has no `@` and an address always has one, so each is looked up in one index.
-  static func attempt(_ login: String, _ settings: Settings, on database: Database) async throws(APIError) -> Attempt {
-    let isTheirs: Query = login.contains("@") ? "lower(u.email) = lower(\(login))" : "lower(u.username) = lower(\(login))"
-    let attempt = try await database.writeOne(
-      """
-      WITH attempt AS MATERIALIZED (SELECT \(countedAttempt("\(login)", settings)) AS wait)
-      SELECT attempt.wait, \(Credentials.columns) FROM attempt LEFT JOIN users u ON \(isTheirs)
-      """, as: Attempt.self)
-    return attempt ?? Attempt(wait: 0, account: nil)
-  }
-
-  /// As an attempt to log in, by somebody who is logged in and says their password again. nil if the session does not stand.
-  static func attempt(_ caller: Caller, _ settings: Settings, on database: Database) async throws(APIError) -> Attempt? {
-    try await database.writeOne(
-      """
-      WITH caller AS MATERIALIZED (\(caller.session)), attempt AS MATERIALIZED (
-        SELECT user_id, \(countedAttempt("username", settings)) AS wait FROM caller
-      )
-      SELECT attempt.wait, \(Credentials.columns) FROM attempt JOIN users u ON u.id = attempt.user_id
-      """, as: Attempt.self)
-  }
-
   /// Read again, when they may have changed. nil if the account is gone.
   static func credentials(of user: Int64, on database: Database) async throws(APIError) -> Credentials? {
     try await database.readOne("SELECT \(Credentials.columns) FROM users u WHERE u.id = \(user)", as: Credentials.self)
   }
 
-  /// Takes back what was counted of an attempt with the right password.
-  static func forgive(_ login: String, on database: Database) async throws(APIError) {
-    try await database.writeOne("SELECT unthrottle('login', \(login))", as: Bool.self)
-  }
-
-  static func forgive(_ caller: Caller, on database: Database) async throws(APIError) {
-    try await database.writeOne("SELECT unthrottle('login', username) FROM users WHERE id = \(caller.userID)", as: Bool.self)
-  }
-
-  private static func countedAttempt(_ name: Query, _ settings: Settings) -> Query {
-    "throttle('login', \(name), \(settings.loginFailures), \(settings.loginLock / .seconds(1)) * interval '1 second')"
-  }
-
   /// Begins a session of 30 days.
   ///
-  /// - Parameters:
-  ///   - login: the name that was typed, whose failures are forgotten.
-  ///   - upgrade: a new hash of the same password; nil: the present one stays.
   /// The account is locked: whoever changes or deletes it meanwhile is waited for, and then found out; whoever wants to do so next
   /// waits, and then finds the session.
   ///
+  /// - Parameters:
+  ///   - attempt: the attempt to log in with the name `login`, which is taken back.
+  ///   - upgrade: a new hash of the same password; nil: the present one stays.
   /// - Returns: its id; nil if the account was blocked or its password changed since the credentials were read.
   static func beginSession(
-    of account: Credentials, loggingInAs login: String, refresh: RefreshToken, upgrade: String?, _ device: Device, on database: Database
+    of account: Credentials, by attempt: Attempt, with login: String, refresh: RefreshToken, upgrade: String?, _ device: Device,
+    _ place: ClientPlace, on database: Database
   ) async throws(APIError) -> Int64? {
     let isTheSame: Query = "id = \(account.userID) AND is_active AND hashed_password = \(account.hashedPassword)"
     let found: Query =
@@ -80,33 +43,46 @@ extension AuthService.Queries {
       }
     return try await database.writeOne(
       """
-      WITH account AS (\(found))
+      WITH account AS (\(found)), place AS (\(noted(place)))
       INSERT INTO sessions (user_id, family_hash, refresh_hash, expires_at, ip, user_agent)
       SELECT id, \(refresh.family.hash), \(refresh.secret.hash), now() + interval '30 days', \(device.ip), left(\(device.userAgent), 400)
       FROM account
-      RETURNING id, unthrottle('login', \(login))
+      RETURNING id, \(forgiven(attempt, of: login, place))
       """, as: Int64.self)
   }
 
-  /// Puts the next refresh token in the place of the presented one, and has the session last 30 days more; or ends the session if the
-  /// presented one is of it and was used before.
+  /// The session that a refresh token names and that stands, whether the token is good or not.
+  static func session(of presented: RefreshToken, on database: Database) async throws(APIError) -> Caller? {
+    try await database.readOne(
+      """
+      SELECT s.user_id, s.id FROM sessions s WHERE s.family_hash = \(presented.family.hash) AND s.ended_at IS NULL AND s.expires_at > now()
+      """, as: NamedSession.self)?.caller
+  }
+
+  /// Puts the next refresh token in the place of the presented one, and has the session last 30 days more. If the presented one is the one
+  /// before, replaced within the last 30 seconds, nothing is replaced; if it is an older one the session ends.
   ///
   /// One update decides: a second one of the same row waits for the first, and then sees its secret.
   ///
+  /// - Parameter successor: the next tokens, sealed with the presented one.
   /// - Returns: nil if there is no such session any longer.
   static func refresh(
-    _ presented: RefreshToken, next: RefreshToken, _ device: Device, on database: Database
+    _ presented: RefreshToken, next: RefreshToken, successor: [UInt8], _ device: Device, on database: Database
   ) async throws(APIError) -> Refreshed? {
     let isPresent: Query = "s.refresh_hash = \(presented.secret.hash)"
+    let isPrevious: Query = "s.previous_hash = \(presented.secret.hash) AND s.rotated_at > now() - interval '30 seconds'"
     return try await database.writeOne(
       """
       UPDATE sessions s SET
         refresh_hash = CASE WHEN \(isPresent) THEN \(next.secret.hash) ELSE s.refresh_hash END,
-        ended_at = CASE WHEN \(isPresent) THEN NULL ELSE now() END,
+        previous_hash = CASE WHEN \(isPresent) THEN s.refresh_hash ELSE s.previous_hash END,
+        rotated_at = CASE WHEN \(isPresent) THEN now() ELSE s.rotated_at END,
+        successor = CASE WHEN \(isPresent) THEN \(successor) ELSE s.successor END,
+        ended_at = CASE WHEN \(isPresent) OR \(isPrevious) THEN NULL ELSE now() END,
         last_used_at = now(), expires_at = now() + interval '30 days', ip = \(device.ip), user_agent = left(\(device.userAgent), 400)
       FROM users u
       WHERE s.family_hash = \(presented.family.hash) AND s.ended_at IS NULL AND s.expires_at > now() AND u.id = s.user_id AND u.is_active
-      RETURNING s.user_id, s.id, s.ended_at IS NULL
+      RETURNING s.user_id, s.id, s.ended_at IS NULL, s.successor
       """, as: Refreshed.self)
   }
 

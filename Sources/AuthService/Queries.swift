@@ -1,150 +1,76 @@
-// chatty-auth's statements about accounts as such. Those about sessions, and those that need a proof, are in the files beside this one.
+// chatty-auth's statements about accounts as such. Those about sessions, about attempts, about links in mails, and those that
+// need a proof, are in the files beside this one.
 
 import EventLoop
-import Glibc
 import ServiceKit
-
-/// How many mails may be asked for by one client, and to one address.
-@Worker
-struct MailAllowance {
-  /// The client's address, or of an IPv6 one the /64: that is what a customer has.
-  let client: String
-  /// In an hour; 0 is no limit.
-  let rate: Int
-
-  init(_ request: Request, _ context: Context) {
-    client = Self.network(of: request.remoteAddress)
-    rate = context.settings.mailRate
-  }
-
-  private static func network(of address: String) -> String {
-    var bytes = in6_addr()
-    guard inet_pton(AF_INET6, address, &bytes) == 1 else { return address }
-    return withUnsafeBytes(of: bytes) { bytes in
-      // An IPv4 address as an IPv6 socket sees it, ::ffff:192.0.2.1 (RFC 4291, section 2.5.5.2).
-      if bytes.starts(with: [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff]) { return bytes.suffix(4).map(String.init).joined(separator: ".") }
-      return Base64URL.encode(bytes.prefix(8))
-    }
-  }
-
-  /// Seconds to wait before a mail to the address `email`, 0 if it may be sent; it is counted then. A client that has asked too
-  /// often uses up nothing of the address's allowance. The value of `wait` in the one row of this.
-  func wait(to email: Query) -> Query {
-    """
-    SELECT CASE WHEN client.wait > 0 THEN client.wait ELSE throttle('mail_to', \(email), \(rate), interval '1 hour') END AS wait
-    FROM (SELECT throttle('mail_from', \(client), \(rate), interval '1 hour') AS wait OFFSET 0) client
-    """
-  }
-}
-
-/// A link that can be asked for by whoever knows an address.
-enum MailedLink {
-  /// Confirms the address of an account that is not verified yet; good for two days.
-  case verify
-  /// Sets a new password; good for an hour.
-  case reset
-}
 
 extension AuthService {
   @Worker
   enum Queries {
-    /// Adds an account that is not verified yet, and queues the mail with its link, which is good for two days.
+    /// Adds an account that is not verified yet, and queues the mail with its link, which is good for two days. Until the link is opened
+    /// the account only claims the address: others may claim it too.
     ///
-    /// - Returns: the account's id; nil, and nothing has changed, if the username or the address is taken, in whatever case.
+    /// - Parameter request: what a registration is known by that is sent again; nil: it is not.
+    /// - Returns: nil, and nothing has changed, if the username is taken or the address has an owner.
+    /// - Throws: 429, and nothing has changed, if too many mails of registrations have gone to the address.
     static func register(
-      username: String, email: String, hashedPassword: String, link: SecretToken, on database: Database
+      _ account: NewAccount, hashedPassword: String, link: SecretToken, request: [UInt8]?, mailRate: Int, on database: Database
     ) async throws(APIError) -> Int64? {
-      try await database.writeOne(
-        """
-        WITH account AS (
-          INSERT INTO users (username, email, hashed_password) VALUES (\(username), \(email), \(hashedPassword))
-          ON CONFLICT DO NOTHING
-          RETURNING id, username, email
-        ), link AS (
-          INSERT INTO email_tokens (token_hash, user_id, purpose, expires_at)
-          SELECT \(link.hash), id, 'verify', now() + interval '2 days' FROM account
-        ), mail AS (
-          INSERT INTO outbox (kind, payload)
-          SELECT 'mail', jsonb_build_object('template', 'verify', 'to', email, 'username', username, 'user_id', id, 'token', \(link.text))
-          FROM account
-        )
-        SELECT id FROM account
-        """, as: Int64.self)
-    }
-
-    /// Asked when `register` added nothing.
-    static func taken(username: String, email: String, on database: Database) async throws(APIError) -> TakenNames? {
-      try await database.readOne(
-        """
-        SELECT EXISTS (SELECT FROM users WHERE lower(username) = lower(\(username))),
-               EXISTS (SELECT FROM users WHERE lower(email) = lower(\(email)))
-        """, as: TakenNames.self)
-    }
-
-    /// Uses a verification link: of a registration, or of a new address, which becomes the account's. Links that were mailed to the
-    /// address before are worth nothing then.
-    ///
-    /// A link that was used before is good for ever, for the account it was used for, and does nothing: people open links twice, and
-    /// mail scanners open them first.
-    ///
-    /// - Throws: what `violates("users_email_key")` if the new address has become another account's.
-    static func verify(userID: Int64, link: SecretToken, on database: Database) async throws(APIError) -> Verification? {
-      let isGood: Query =
-        """
-        token_hash = \(link.hash) AND user_id = \(userID) AND purpose IN ('verify', 'change_email')
-        AND (used_at IS NOT NULL OR expires_at > now())
-        """
-      // Asked first, so that guessing locks nobody's account.
-      let asked = try await database.readOne(
-        "SELECT EXISTS (SELECT FROM users WHERE id = \(userID)), EXISTS (SELECT FROM email_tokens WHERE \(isGood))",
-        as: Verification.self)
-      guard asked?.linkIsGood == true else { return asked }
-      return try await locking(userID, on: database) { database throws(APIError) in
-        try await database.writeOne(
+      try await database.transaction { database throws(APIError) in
+        let added = try await database.writeOne(
           """
-          WITH link AS (
-            UPDATE email_tokens SET used_at = coalesce(used_at, now()) WHERE \(isGood)
-            RETURNING user_id, email, used_at = now() AS is_first
-          ), account AS (
-            UPDATE users u SET verified_at = coalesce(u.verified_at, now()), email = coalesce(link.email, u.email)
-            FROM link WHERE u.id = link.user_id AND link.is_first
-            RETURNING u.id, link.email IS NOT NULL AS has_moved
-          ), spent AS (
-            DELETE FROM email_tokens t USING account
-            WHERE account.has_moved AND t.user_id = account.id AND t.used_at IS NULL AND t.token_hash <> \(link.hash)
+          WITH account AS (
+            INSERT INTO users (username, email, hashed_password, by_registration)
+            SELECT \(account.username), \(account.email), \(hashedPassword), true WHERE NOT \(hasOwner(account.email))
+            ON CONFLICT DO NOTHING
+            RETURNING id, username, email
+          ), allowance AS MATERIALIZED (
+            SELECT throttle('mail_to', 'register ' || mailbox_of(email), \(mailRate), interval '1 hour') AS wait FROM account
+          ), link AS (
+            INSERT INTO email_tokens (token_hash, user_id, purpose, expires_at)
+            SELECT \(link.hash), id, 'verify', now() + interval '2 days' FROM account
+          ), mail AS (
+            INSERT INTO outbox (kind, payload)
+            SELECT 'mail', jsonb_build_object('template', 'verify', 'to', email, 'username', username, 'user_id', id, 'token', \(link.text))
+            FROM account
+          ), key AS (
+            INSERT INTO registration_keys (request, user_id) SELECT \(request), id FROM account WHERE \(request) IS NOT NULL
+            ON CONFLICT (request) DO UPDATE SET user_id = excluded.user_id, created_at = now()
           )
-          SELECT EXISTS (SELECT FROM users WHERE id = \(userID)), EXISTS (SELECT FROM link)
-          """, as: Verification.self)
+          SELECT account.id, allowance.wait FROM account, allowance
+          """, as: NewRow.self)
+        if let added, added.wait > 0 { throw .tooManyRequests(retryAfter: added.wait) }
+        return added?.id
       }
     }
 
-    /// Queues a mail with a new link if there is an account that it is for. Earlier links stay good.
-    ///
-    /// - Returns: the seconds to wait if too many have been asked for, else 0.
-    static func requestMail(
-      _ purpose: MailedLink, to email: String, link: SecretToken, _ allowance: MailAllowance, on database: Database
-    ) async throws(APIError) -> Int64 {
-      let (name, life, isMeant): (Query, Query, Query) =
-        switch purpose {
-        case .verify: ("'verify'", "interval '2 days'", "u.verified_at IS NULL")
-        case .reset: ("'reset'", "interval '1 hour'", "true")
-        }
-      return try await database.writeOne(
+    /// The account that the same registration has made before, within a day.
+    static func registered(by request: [UInt8], on database: Database) async throws(APIError) -> Credentials? {
+      try await database.readOne(
         """
-        WITH allowance AS MATERIALIZED (\(allowance.wait(to: "\(email)"))), account AS (
-          SELECT u.id, u.username, u.email FROM allowance JOIN users u ON lower(u.email) = lower(\(email))
-          WHERE allowance.wait = 0 AND u.blocked_at IS NULL AND \(isMeant)
-          FOR SHARE OF u
-        ), link AS (
-          INSERT INTO email_tokens (token_hash, user_id, purpose, expires_at)
-          SELECT \(link.hash), id, \(name), now() + \(life) FROM account
-        ), mail AS (
-          INSERT INTO outbox (kind, payload)
-          SELECT 'mail', jsonb_build_object('template', \(name), 'to', email, 'username', username, 'user_id', id, 'token', \(link.text))
-          FROM account
-        )
-        SELECT wait FROM allowance
-        """, as: Int64.self) ?? 0
+        SELECT \(Credentials.columns) FROM registration_keys k JOIN users u ON u.id = k.user_id
+        WHERE k.request = \(request) AND k.created_at > now() - interval '24 hours'
+        """, as: Credentials.self)
+    }
+
+    /// Whether nobody else can have these names. An address that is only claimed is not taken: its owner confirms the right claim.
+    static func taken(username: String, email: String, on database: Database) async throws(APIError) -> TakenNames? {
+      try await database.readOne(
+        """
+        SELECT EXISTS (SELECT FROM users WHERE \(Username.key("username")) = \(Username.key("\(username)")) AND NOT is_twin),
+               \(hasOwner(email))
+        """, as: TakenNames.self)
+    }
+
+    /// Whether an account has this address: it is confirmed, or came another way than by registration.
+    static func hasOwner(_ email: String, besides user: Int64 = 0) -> Query {
+      """
+      EXISTS (
+        SELECT FROM users o
+        WHERE \(EmailAddress.key("o.email")) = \(EmailAddress.key("\(email)")) AND (o.verified_at IS NOT NULL OR NOT o.by_registration)
+          AND o.id <> \(user)
+      )
+      """
     }
 
     /// The caller; nil if the session does not stand.
@@ -167,9 +93,10 @@ extension AuthService {
       try await database.read(
         """
         SELECT \(User.columns) FROM users u JOIN author_stats a ON a.user_id = u.id
-        WHERE lower(u.username) ~>=~ lower(\(prefix)) AND lower(u.username) ~<~ (lower(\(prefix)) || chr(127))
-          AND lower(u.username) ~>~ \(page.after) AND u.is_active
-        ORDER BY lower(u.username) USING ~<~
+        WHERE lower(u.username COLLATE "C") >= lower(\(prefix) COLLATE "C")
+          AND lower(u.username COLLATE "C") < (lower(\(prefix) COLLATE "C") || chr(127))
+          AND lower(u.username COLLATE "C") > \(page.after) AND u.is_active
+        ORDER BY lower(u.username COLLATE "C")
         LIMIT \(page.fetch)
         """, as: User.self)
     }

@@ -9,6 +9,7 @@ enum AuthService: ServiceDefinition {
   static let routes: [Route] = [
     .post("/auth/register", register),
     .get("/auth/verify/{user_id}", verify),
+    .post("/auth/verify/{user_id}", confirm),
     .post("/auth/verify", requestVerification),
     .post("/auth/login", login),
     .post("/auth/refresh", refresh),

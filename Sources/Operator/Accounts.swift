@@ -48,12 +48,16 @@ struct Account: RowDecodable, CustomStringConvertible {
 
 @Worker
 enum Accounts {
-  /// Exactly one of `name`, a username or e-mail address, and `id` is given.
+  /// Exactly one of `name`, a username or e-mail address, and `id` is given. Of several accounts with one address, which can be until it is
+  /// confirmed, it is the one that has it, or else the newest.
   static func find(_ name: String?, id: Int64?, on database: PostgresClient) async throws(PostgresError) -> Account? {
     try await database.readOne(
       """
       SELECT \(Account.columns) FROM users u
-      WHERE u.id = \(id) OR lower(u.username) = lower(\(name)) OR lower(u.email) = lower(\(name))
+      WHERE u.id = \(id) OR \(EmailAddress.key("u.username")) = \(EmailAddress.key("\(name)"))
+        OR \(EmailAddress.key("u.email")) = \(EmailAddress.key("\(name)"))
+      ORDER BY u.verified_at IS NULL AND u.by_registration, u.id DESC
+      LIMIT 1
       """, as: Account.self)
   }
 

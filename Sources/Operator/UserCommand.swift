@@ -21,7 +21,7 @@ struct UserCommand: ParsableCommand {
       abstract: "Makes an account that can log in at once, without a mail.",
       discussion: "The password is asked for, or read as one line from standard input: an argument would show it to everybody.")
 
-    @Argument(help: "3 to 32 of A-Z a-z 0-9 _ . -")
+    @Argument(help: "3 to 32 of A-Z a-z 0-9 _ . -, a letter or digit first. Names that nobody can register, such as admin, can be given.")
     var username: String
 
     @Argument(help: "The e-mail address.")
@@ -31,7 +31,9 @@ struct UserCommand: ParsableCommand {
     var role: Role = .user
 
     func validate() throws {
-      if Username.flaw(in: username) != nil { throw ValidationError("A username has 3 to 32 of A-Z a-z 0-9 _ . -") }
+      if Username.flawOfShape(username) != nil {
+        throw ValidationError("A username has 3 to 32 of A-Z a-z 0-9 _ . -, a letter or digit first.")
+      }
       if let flaw = EmailAddress.flaw(in: email) { throw ValidationError(flaw) }
     }
 
@@ -172,7 +174,7 @@ private enum NewPassword {
   static func hash() throws -> String {
     let cost = operatorSettings().passwordCost
     let password = isatty(STDIN_FILENO) == 1 ? getpass("Password: ").map { String(cString: $0) } : readLine()
-    guard let password, (8...PasswordHasher.maximumBytes).contains(password.utf8.count), !password.utf8.contains(0) else {
+    guard let password, (8...PasswordHasher.maximumBytes).contains(PasswordHasher.bytes(of: password)), !password.utf8.contains(0) else {
       throw Failure("A password has 8 to \(PasswordHasher.maximumBytes) bytes.")
     }
     return try PasswordHasher(cost: cost).hash(password)

@@ -1,5 +1,7 @@
 // What counts as an e-mail address. Whether it exists is found out by sending a mail to it.
 
+import Postgres
+
 /// The rules for an address somebody registers with: a practical part of RFC 5321 section 4.1.2, as other validators have it.
 public enum EmailAddress {
   /// The longest address that fits a path of SMTP (RFC 5321 erratum 1690), in bytes.
@@ -21,7 +23,29 @@ public enum EmailAddress {
     let labels = parts[1].split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
     guard labels.allSatisfy(isLabel) else { return "The part after the @-sign is not a host name." }
     guard labels.count > 1 else { return "The part after the @-sign is not valid. It should have a period." }
+    guard let last = labels.last, !isNumber(last) else { return "The part after the @-sign is not valid. It should end in a name." }
     return nil
+  }
+
+  /// An address without the blanks around it, as people paste it. A line end is no blank: it makes the address a wrong one.
+  public static func trimmed(_ address: String) -> String {
+    let scalars = address.unicodeScalars
+    guard let first = scalars.firstIndex(where: { !isBlank($0) }), let last = scalars.lastIndex(where: { !isBlank($0) }) else { return "" }
+    return String(scalars[first...last])
+  }
+
+  /// What two addresses are compared by: the case of ASCII does not count (sql/0025_names.sql).
+  public static func key(_ address: Query) -> Query { "lower(\(address) COLLATE \"C\")" }
+
+  private static func isBlank(_ scalar: Unicode.Scalar) -> Bool {
+    scalar == "\t" || scalar.properties.generalCategory == .spaceSeparator
+  }
+
+  /// A label that no top-level domain is and that would make the whole an IPv4 address of some spelling (URL standard, "ends in a number").
+  private static func isNumber(_ label: Substring.UTF8View) -> Bool {
+    if label.allSatisfy(isDigit) { return true }
+    guard label.starts(with: "0x".utf8) || label.starts(with: "0X".utf8) else { return false }
+    return label.dropFirst(2).allSatisfy { isDigit($0) || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains($0 | 0x20) }
   }
 
   private static func isDotAtom(_ text: Substring.UTF8View) -> Bool {
@@ -36,8 +60,10 @@ public enum EmailAddress {
       && label.allSatisfy { isAlphanumeric($0) || $0 == UInt8(ascii: "-") }
   }
 
+  private static func isDigit(_ byte: UInt8) -> Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) }
+
   private static func isAlphanumeric(_ byte: UInt8) -> Bool {
-    (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) || (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte | 0x20)
+    isDigit(byte) || (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte | 0x20)
   }
 }
 

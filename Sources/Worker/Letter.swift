@@ -11,6 +11,10 @@ struct Letter: Decodable {
     case changeEmail = "change_email"
     /// That the address is about to change, to the address that the account has.
     case emailChanging = "email_changing"
+    /// That it has changed, to the address that the account had: a way back.
+    case emailChanged = "email_changed"
+    /// That the way back was taken, to the address that the account had for a while.
+    case emailRestored = "email_restored"
     /// A link for a forgotten password.
     case reset
     /// That the password has changed.
@@ -43,21 +47,30 @@ struct Letter: Decodable {
     case .verify: "Confirm your e-mail address"
     case .changeEmail: "Confirm your new e-mail address"
     case .emailChanging: "Your e-mail address is about to change"
+    case .emailChanged: "Your e-mail address has changed"
+    case .emailRestored: "Your e-mail address has been changed back"
     case .reset: "Set a new password"
     case .passwordChanged: "Your password has changed"
     }
   }
 
+  /// Anybody can have a mail sent to anybody by registering, and the name is theirs to choose: `www.evil.example` would be a link in most
+  /// mail programs. So it stands at the end, and its dots in brackets.
+  ///
   /// - Parameter publicURL: where people reach this Chatty, without a slash at the end. It is a setting, and never what a
   ///   request's Host header said: that would let anybody send our mails with their links.
   func text(publicURL: String) -> String {
     """
-    Hello \(username),
+    Hello,
 
     \(message(publicURL))
 
+    This is about the account "\(shownName)".
+
     """
   }
+
+  private var shownName: String { username.split(separator: ".", omittingEmptySubsequences: false).joined(separator: "[.]") }
 
   private func message(_ publicURL: String) -> String {
     let verification = "\(publicURL)/auth/verify/\(userID)?token=\(token ?? "")"
@@ -90,6 +103,24 @@ struct Letter: Decodable {
 
       If it was not you, somebody knows your password. Please set a new one
       now: that makes the link worthless and ends every other session.
+      """
+    case .emailChanged:
+      """
+      your account has another e-mail address now, and mail about it goes
+      there. If it was you, there is nothing to do.
+
+      If it was not you, this link takes it back, within seven days:
+
+      \(verification)
+
+      It ends every session, makes the password worthless and has a link for a
+      new one sent to this address.
+      """
+    case .emailRestored:
+      """
+      your account has the e-mail address again that it had before: somebody
+      who reads mail there has taken the change back. This address is no
+      longer your account's.
       """
     case .reset:
       """

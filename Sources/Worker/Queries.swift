@@ -46,6 +46,11 @@ enum Queries {
       """, as: Claim.self)
   }
 
+  /// Puts a letter in the place of a request for one, if there is an account that it is for.
+  static func answer(_ request: Claim, on database: PostgresClient) async throws(PostgresError) {
+    _ = try await database.writeOne("SELECT answer_mail_request(\(request.id), \(request.number))", as: Bool.self)
+  }
+
   /// Unless somebody else has claimed it since.
   static func renew(_ claim: Claim, on database: PostgresClient) async throws(PostgresError) {
     try await database.execute(

@@ -19,6 +19,7 @@ struct Sweep: Job {
 
   func work(until isStopping: @escaping @Worker () -> Bool) async {
     await remove("idempotency_keys", by: "user_id, key", where: "created_at < now() - interval '24 hours'", until: isStopping)
+    await remove("registration_keys", by: "request", where: "created_at < now() - interval '24 hours'", until: isStopping)
     await remove("throttles", by: "kind, subject", where: "resets_at < now()", until: isStopping)
     // Before the links: an account is known by the link of its registration.
     if unverifiedDays > 0 {
@@ -30,6 +31,8 @@ struct Sweep: Job {
     }
     // An ended session is kept for a month: what was done in it may have to be looked into.
     await remove("sessions", by: "id", where: "least(ended_at, expires_at) < now() - interval '30 days'", until: isStopping)
+    // Somebody who has not been at a place for half a year is a stranger there.
+    await remove("login_places", by: "user_id, network", where: "last_login_at < now() - interval '180 days'", until: isStopping)
     // A used link is kept for good: to open it again says that the account is verified.
     await remove(
       "email_tokens", by: "user_id, created_at", where: "used_at IS NULL AND expires_at < now() - interval '30 days'", until: isStopping)

@@ -17,7 +17,9 @@ struct PasswordHasherTests {
   func verify() throws {
     let hash = try hasher.hash("correct hörse")
     #expect(hasher.verify("correct hörse", against: hash))
-    for wrong in ["", "correct horse", "correct hörse ", "Correct hörse"] { #expect(!hasher.verify(wrong, against: hash)) }
+    for wrong in ["", "correct horse", "correct hörse ", "Correct hörse", "correct ho\u{306}rse"] {
+      #expect(!hasher.verify(wrong, against: hash))
+    }
   }
 
   @Test(
@@ -34,14 +36,40 @@ struct PasswordHasherTests {
     #expect(!hasher.verify("correct horse batterz", against: hash))
   }
 
-  @Test("all 72 bytes count, and 73 are refused instead of cut")
+  @Test("all 72 bytes count for a new hash, and 73 are refused; a longer password matches by its beginning, as with passlib")
   func limit() throws {
     let longest = String(repeating: "€", count: 24)
     let hash = try hasher.hash(longest)
-    #expect(hasher.verify(longest, against: hash))
-    #expect(!hasher.verify(longest + "x", against: hash))
+    #expect(hasher.match(longest, against: hash) == .init(isCurrentForm: true, isCut: false))
     #expect(!hasher.verify(String(longest.dropLast()), against: hash))
     #expect(throws: PasswordError.unusable) { try hasher.hash(longest + "x") }
+    #expect(hasher.match(longest + "x", against: hash) == .init(isCurrentForm: true, isCut: true))
+    // libcrypt itself takes no more than 512 bytes.
+    #expect(hasher.match(longest + String(repeating: "x", count: 1000), against: hash)?.isCut == true)
+    #expect(!hasher.verify("x" + longest, against: hash))
+    #expect(!hasher.verify(longest + String(repeating: "x", count: 5000), against: hash))
+  }
+
+  @Test("a hash of another method counts the whole of a long password")
+  func longWithoutBcrypt() {
+    let long = String(repeating: "correct horse ", count: 10)
+    // passlib's sha256_crypt of it.
+    let hash = "$5$rounds=1000$saltsaltsaltsalt$fhNjN..xsYoxgvW8mqNLt7D2Sy3Lf4T7B2kvS8F7Ik9"
+    #expect(hasher.match(long, against: hash) == .init(isCurrentForm: true, isCut: false))
+    #expect(!hasher.verify(long + "x", against: hash))
+  }
+
+  @Test("the forms of Unicode that look the same are one password, and a hash of NFC is the current form")
+  func forms() throws {
+    let composed = "gr\u{fc}n\u{e9}\u{d55c}123"
+    let decomposed = "gru\u{308}ne\u{301}\u{1112}\u{1161}\u{11ab}123"
+    let hash = try hasher.hash(decomposed)
+    for form in [composed, decomposed] { #expect(hasher.match(form, against: hash) == .init(isCurrentForm: true, isCut: false)) }
+    #expect(PasswordHasher.bytes(of: decomposed) == composed.utf8.count)
+    // passlib's, of the decomposed form.
+    let old = "$2b$04$gB.8.jHvyD5Nei21QVSnbOshhYG1udrQmGj.9V7jMvnnxkrl1kxHa"
+    for form in [composed, decomposed] { #expect(hasher.match(form, against: old) == .init(isCurrentForm: false, isCut: false)) }
+    #expect(!hasher.verify("grune123", against: old))
   }
 
   @Test("a NUL ends no password")
@@ -83,6 +111,12 @@ struct PasswordHasherTests {
     for other in [nil, "*0"] + quick {
       let unknown = fastest { _ = hasher.verify("wrong", against: other) }
       #expect(unknown > known * 0.7 && unknown < known * 1.4, "\(known) and \(unknown) for \(other ?? "none")")
+    }
+    // A password of two forms takes two hashes, for everybody.
+    let two = fastest { _ = hasher.verify("wr\u{f6}ng", against: hash) }
+    for other in [nil, "*0"] + quick {
+      let unknown = fastest { _ = hasher.verify("wr\u{f6}ng", against: other) }
+      #expect(unknown > two * 0.7 && unknown < two * 1.4, "\(two) and \(unknown) for \(other ?? "none")")
     }
   }
 

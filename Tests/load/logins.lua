@@ -1,10 +1,11 @@
--- A flood of logins: the body in FILE again and again, a tenth of a second after the last answer, and a last line that a script can read:
+-- A flood of logins: the lines of FILE in turn as bodies, again and again (of one name one login is in work at a time), a tenth of a second after the last answer, and a last line that a script can read:
 --
 --   logins: SUCCEEDED busy: N limited: N other: N slowest: MILLISECONDS      (503, 429, and everything else, broken connections too)
 --
 --   wrk … -s logins.lua URL -- FILE
 
 local threads = {}
+local bodies, last = {}, 0
 
 function setup(thread)
   thread:set("succeeded", 0)
@@ -15,11 +16,14 @@ function setup(thread)
 end
 
 function init(args)
-  local file = assert(io.open(args[1]))
+  for line in io.lines(args[1]) do bodies[#bodies + 1] = line end
   wrk.method = "POST"
   wrk.headers["Content-Type"] = "application/json"
-  wrk.body = file:read("*a")
-  file:close()
+end
+
+function request()
+  last = last % #bodies + 1
+  return wrk.format(nil, nil, nil, bodies[last])
 end
 
 -- Milliseconds before a connection's next request.

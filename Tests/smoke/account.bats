@@ -34,6 +34,11 @@ change() {
   as "$1" patch /auth/me "$(jq -c --arg password "$PASSWORD" '.current_password //= $password' <<<"$2")"
 }
 
+# confirm LINK: what the button of the page behind it does.
+confirm() {
+  post "${1%%\?*}" "$(jq -cn --arg token "${1#*token=}" '{token: $token}')"
+}
+
 # mails_to ADDRESS: how many there are or will be.
 mails_to() {
   sql "SELECT count(*) FROM outbox WHERE payload->>'to' = '$1'"
@@ -76,6 +81,72 @@ no_mail_to() {
   sql "UPDATE users SET blocked_at = now() WHERE id = $(id_of silenced)"
   ask_for_reset "$(email_of silenced)"
   no_mail_to "$(email_of silenced)"
+}
+
+@test "while an account is blocked no link acts, and afterwards all do that are in time" {
+  member stopped
+  register stopped_early
+  local link verification token
+  change stopped "{\"email\": \"new-$(email_of stopped)\"}"
+  link=$(mailed "new-$(email_of stopped)" "/auth/verify/$(id_of stopped)\\?token=[A-Za-z0-9_-]+")
+  verification=$(link_for stopped_early)
+  ask_for_reset "$(email_of stopped)"
+  token=$(forgotten stopped)
+  local before
+  before=$(sql "SELECT u, t FROM users u, email_tokens t WHERE u.id IN ($(id_of stopped), $(id_of stopped_early)) AND t.user_id = u.id ORDER BY t.token_hash")
+  sql "UPDATE users SET blocked_at = now() WHERE id IN ($(id_of stopped), $(id_of stopped_early))"
+  confirm "$link"
+  expect_error 400 'Invalid or expired verification link'
+  confirm "$verification"
+  expect_error 400 'Invalid or expired verification link'
+  get "$verification"
+  expect_error 400 'Invalid or expired verification link'
+  reset "$token" 'a better password'
+  expect_error 400 'Invalid or expired reset token'
+  sql "UPDATE users SET blocked_at = NULL WHERE id IN ($(id_of stopped), $(id_of stopped_early))"
+  equal "$(sql "SELECT u, t FROM users u, email_tokens t WHERE u.id IN ($(id_of stopped), $(id_of stopped_early)) AND t.user_id = u.id ORDER BY t.token_hash")" "$before"
+  as stopped get /auth/me
+  expect 200
+  get "$verification"
+  expect 200 '{"message": "Account verified"}'
+  # The link of the new address is made worthless by a reset: it comes first.
+  confirm "$link"
+  expect 200 '{"message": "Account verified"}'
+  BACK=$(mailed "$(email_of stopped)" "/auth/verify/$(id_of stopped)\\?token=[A-Za-z0-9_-]+")
+  sql "UPDATE users SET blocked_at = now() WHERE id = $(id_of stopped)"
+  confirm "$BACK"
+  expect_error 400 'Invalid or expired verification link'
+  sql "UPDATE users SET blocked_at = NULL WHERE id = $(id_of stopped)"
+  confirm "$BACK"
+  expect 200
+  reset "$(forgotten stopped "$token")" 'a better password'
+  expect 200
+}
+
+@test "a reset link of before a block acts after it" {
+  member stopped_once
+  ask_for_reset "$(email_of stopped_once)"
+  local token
+  token=$(forgotten stopped_once)
+  sql "UPDATE users SET blocked_at = now() WHERE id = $(id_of stopped_once)"
+  reset "$token" 'a better password'
+  expect_error 400 'Invalid or expired reset token'
+  sql "UPDATE users SET blocked_at = NULL WHERE id = $(id_of stopped_once)"
+  reset "$token" 'a better password'
+  expect 200
+}
+
+@test "blanks around an address do not count, wherever one is given" {
+  post /auth/register "$(account padded | jq -c '.email = "\t " + .email + " \u00a0"')"
+  expect 200
+  field .user_id >"$BATS_FILE_TMPDIR/padded.id"
+  equal "$(sql "SELECT email FROM users WHERE id = $(id_of padded)")" "$(email_of padded)"
+  local first
+  first=$(link_for padded)
+  ask_for_verification "  $(email_of padded)	"
+  link_for padded "$first"
+  ask_for_reset " $(email_of padded) "
+  forgotten padded
 }
 
 @test "what is no address is refused" {
@@ -268,16 +339,18 @@ no_mail_to() {
   member moving
   local new link
   new="new-$(email_of moving)"
-  change moving "{\"email\": \"$new\"}"
+  change moving "{\"email\": \" $new \"}"
   expect 200 '{"message": "Account updated"}'
   as moving get /auth/me
   expect 200 ".email == \"$(email_of moving)\""
   mailed "$(email_of moving)" 'about to get another e-mail address'
   link=$(mailed "$new" "/auth/verify/$(id_of moving)\\?token=[A-Za-z0-9_-]+")
-  get "$link"
+  confirm "$link"
   expect 200 '{"message": "Account verified"}'
   as moving get /auth/me
   expect 200 ".email == \"$new\""
+  confirm "$link"
+  expect 200 '{"message": "Account verified"}'
   get "$link"
   expect 200 '{"message": "Account verified"}'
   post /auth/login "$(jq -cn --arg username "$new" --arg password "$PASSWORD" '{username: $username, password: $password}')"
@@ -286,16 +359,86 @@ no_mail_to() {
   expect_error 400 'Invalid credentials'
 }
 
+@test "to look at the link of a new address, in whatever way, does not move the account" {
+  member still
+  local link accept
+  change still "{\"email\": \"new-$(email_of still)\"}"
+  link=$(mailed "new-$(email_of still)" "/auth/verify/$(id_of still)\\?token=[A-Za-z0-9_-]+")
+  head_of "$link"
+  equal "$CODE" 400
+  for accept in '*/*' application/json; do
+    get "$link" --header "Accept: $accept"
+    expect_error 400 'Invalid or expired verification link'
+  done
+  curl --silent --output /dev/null --header 'Accept: text/html' "$CHATTY_TEST_URL$link"
+  as still get /auth/me
+  expect 200 ".email == \"$(email_of still)\""
+  confirm "$link"
+  expect 200
+}
+
+# moved NAME: to another address; the way back stays in BACK.
+moved() {
+  change "$1" "{\"email\": \"new-$(email_of "$1")\"}"
+  confirm "$(mailed "new-$(email_of "$1")" "/auth/verify/$(id_of "$1")\\?token=[A-Za-z0-9_-]+")"
+  expect 200
+  BACK=$(mailed "$(email_of "$1")" "/auth/verify/$(id_of "$1")\\?token=[A-Za-z0-9_-]+")
+}
+
+@test "the old address gets a way back, which ends what a thief has" {
+  member robbed
+  moved robbed
+  mailed "$(email_of robbed)" 'within seven days'
+  equal "$(sql "SELECT expires_at - created_at FROM email_tokens WHERE user_id = $(id_of robbed) AND purpose = 'restore_email'")" '7 days'
+  get "$BACK"
+  expect_error 400 'Invalid or expired verification link'
+  # What the thief does meanwhile changes nothing about it.
+  change robbed '{"password": "the password of a thief"}'
+  expect 200
+  change robbed "{\"current_password\": \"the password of a thief\", \"email\": \"third-$(email_of robbed)\"}"
+  confirm "$(mailed "third-$(email_of robbed)" "/auth/verify/$(id_of robbed)\\?token=[A-Za-z0-9_-]+")"
+  expect 200
+  local second
+  second=$(mailed "new-$(email_of robbed)" "/auth/verify/$(id_of robbed)\\?token=[A-Za-z0-9_-]+" )
+  confirm "$BACK"
+  expect 200 '{"message": "Account verified"}'
+  equal "$(sql "SELECT email FROM users WHERE id = $(id_of robbed)")" "$(email_of robbed)"
+  as robbed get /auth/me
+  expect_unauthenticated
+  post /auth/login "$(credentials robbed 'the password of a thief')"
+  expect_error 400 'Invalid credentials'
+  confirm "$second"
+  expect_error 400 'Invalid or expired verification link'
+  reset "$(forgotten robbed)" 'a better password'
+  expect 200
+  log_in robbed 'a better password'
+}
+
+@test "the way back is over after seven days, and with the address another's" {
+  member settled
+  moved settled
+  sql "UPDATE email_tokens SET expires_at = now() - interval '1 second' WHERE user_id = $(id_of settled) AND purpose = 'restore_email'"
+  confirm "$BACK"
+  expect_error 400 'Invalid or expired verification link'
+  member followed
+  moved followed
+  sql "INSERT INTO users (username, email, hashed_password, verified_at) VALUES ('next.$(id_of followed)', '$(email_of followed)', 'x', now())"
+  confirm "$BACK"
+  expect_error 400 'Email already registered'
+}
+
 @test "a link that was opened before does not bring an old address back" {
   member back
   local there back
   change back "{\"email\": \"there-$(email_of back)\"}"
   there=$(mailed "there-$(email_of back)" "/auth/verify/$(id_of back)\\?token=[A-Za-z0-9_-]+")
-  get "$there"
-  change back "{\"email\": \"$(email_of back)\"}"
+  confirm "$there"
   back=$(mailed "$(email_of back)" "/auth/verify/$(id_of back)\\?token=[A-Za-z0-9_-]+")
-  get "$back"
-  get "$there"
+  change back "{\"email\": \"$(email_of back)\"}"
+  back=$(mailed "$(email_of back)" "/auth/verify/$(id_of back)\\?token=[A-Za-z0-9_-]+" "$back")
+  confirm "$back"
+  expect 200
+  confirm "$there"
   expect 200
   as back get /auth/me
   expect 200 ".email == \"$(email_of back)\""
@@ -311,7 +454,7 @@ no_mail_to() {
   local link
   link=$(mailed "later-$(email_of wanting)" "/auth/verify/$(id_of wanting)\\?token=[A-Za-z0-9_-]+")
   sql "INSERT INTO users (username, email, hashed_password) VALUES ('faster.$(id_of wanting)', 'LATER-$(email_of wanting)', 'x')"
-  get "$link"
+  confirm "$link"
   expect_error 400 'Email already registered'
   as wanting get /auth/me
   expect 200 ".email == \"$(email_of wanting)\""
@@ -326,7 +469,7 @@ no_mail_to() {
   token=$(forgotten careful)
   change careful '{"password": "a better password"}'
   expect 200
-  get "$link"
+  confirm "$link"
   expect_error 400 'Invalid or expired verification link'
   reset "$token" 'yet another one'
   expect_error 400 'Invalid or expired reset token'

@@ -160,11 +160,75 @@ weaken() { sql "UPDATE users SET hashed_password = '$PASSWORD_HASH' WHERE id = $
   expect_error 400 'Invalid credentials'
 }
 
-@test "a password of 73 bytes is refused and never cut" {
+@test "a new password of 73 bytes is refused and never cut" {
   refused "$(letters 73 a)" string_too_long
-  with_password cut "$(letters 72 a)"
-  post /auth/login "$(account cut "$(letters 72 a)b" | jq -c 'del(.email)')"
+  member short
+  as short patch /auth/me "$(jq -cn --arg old "$PASSWORD" --arg new "$(letters 73 a)" '{current_password: $old, password: $new}')"
+  expect_invalid body.password:string_too_long
+}
+
+@test "a longer password logs in by its first 72 bytes, as it did with passlib, and is told to be too long" {
+  local long
+  long=$(letters 71 a)€uro
+  resident long_ago
+  # shellcheck disable=SC2016 # Python's
+  sql "UPDATE users SET hashed_password = '$(PASSWORD=$long /usr/bin/python3 -c 'import os; from passlib.hash import bcrypt
+print(bcrypt.using(rounds=5).hash(os.environ["PASSWORD"]))')' WHERE id = $(id_of long_ago)"
+  local hash
+  hash=$(hash_of long_ago)
+  post /auth/login "$(credentials long_ago "$long")"
+  expect 200 '.password_too_long == true'
+  field .token >"$BATS_FILE_TMPDIR/long_ago.token"
+  equal "$(hash_of long_ago)" "$hash" # nothing shorter is put in its place
+  post /auth/login "$(credentials long_ago "$long$(letters 600)")"
+  expect 200 '.password_too_long == true'
+  post /auth/login "$(credentials long_ago "$(letters 70 a)b€uro")"
   expect_error 400 'Invalid credentials'
+  post /auth/login "$(credentials long_ago "$long$(letters 5000)")"
+  expect_error 400 'Invalid credentials'
+  as long_ago patch /auth/me "$(jq -cn --arg old "$long" '{current_password: $old, password: "a better password"}')"
+  expect 200
+  post /auth/login "$(credentials long_ago 'a better password')"
+  expect 200 'has("password_too_long") | not'
+}
+
+# A letter and its accent as one character and as two.
+COMPOSED=$'gr\xc3\xbcn-\xc3\xa9t\xc3\xa9-\xed\x95\x9c-1' DECOMPOSED=$'gru\xcc\x88n-e\xcc\x81te\xcc\x81-\xe1\x84\x92\xe1\x85\xa1\xe1\x86\xab-1'
+
+@test "the forms of one password are one, whichever it was registered with" {
+  [[ $COMPOSED != "$DECOMPOSED" ]]
+  with_password composed "$COMPOSED"
+  log_in composed "$DECOMPOSED"
+  log_in composed "$COMPOSED"
+  with_password decomposed "$DECOMPOSED"
+  log_in decomposed "$COMPOSED"
+  log_in decomposed "$DECOMPOSED"
+  as decomposed patch /auth/me "$(jq -cn --arg old "$COMPOSED" --arg new "$DECOMPOSED" '{current_password: $old, password: $new}')"
+  expect 200
+  log_in decomposed "$COMPOSED"
+  post /auth/login "$(credentials decomposed 'grun-ete-x-1')"
+  expect_error 400 'Invalid credentials'
+}
+
+@test "an old hash of a password that is not in NFC verifies by either form, and is replaced" {
+  local form hash
+  for form in "$COMPOSED" "$DECOMPOSED"; do
+    resident formed
+    hash=$(PASSWORD=$DECOMPOSED /usr/bin/python3 -c "import os; from passlib.hash import bcrypt; print(bcrypt.using(rounds=10).hash(os.environ['PASSWORD']))")
+    sql "UPDATE users SET hashed_password = '$hash' WHERE id = $(id_of formed)"
+    log_in formed "$form"
+    [[ $(hash_of formed) != "$hash" ]] || wrong 'the hash of another form stays'
+    log_in formed "$COMPOSED"
+    sql "DELETE FROM users WHERE id = $(id_of formed)"
+  done
+}
+
+@test "the length of a new password is that of its NFC form" {
+  local letter=$'\xc3\xbc' accent=$'u\xcc\x88'
+  with_password fits "$(letters 36 "$accent")" # 72 bytes in NFC, 108 as it is sent
+  log_in fits "$(letters 36 "$letter")"
+  refused "$(letters 37 "$accent")" string_too_long
+  refused "$(letters 3 "$accent")1" string_too_short # 7 and 10
 }
 
 @test "bytes are counted, not characters" {

@@ -28,10 +28,12 @@ is_gone() { ! exists "$1"; }
   register imported
   sql "DELETE FROM email_tokens WHERE user_id = $(id_of imported)"
   ask_for_link imported
+  eventually 20 has_links imported 1
   for name in abandoned waiting blocked confirmed moderator former imported; do age "$name" 8; done
   age young 6
   # The new link is good for two days more.
   ask_for_link waiting
+  eventually 20 has_links waiting 2
   sql "UPDATE users SET blocked_at = now() WHERE id = $(id_of blocked);
     UPDATE users SET verified_at = now() WHERE id = $(id_of confirmed);
     UPDATE users SET role = 'moderator' WHERE id = $(id_of moderator);
@@ -41,3 +43,21 @@ is_gone() { ! exists "$1"; }
   for name in young waiting blocked confirmed moderator former imported; do exists "$name" || wrong "$name is gone too"; done
   register abandoned
 }
+
+@test "however often a link is asked for, an account that nobody confirms is gone after twice its time" {
+  register squatter
+  age squatter 13
+  ask_for_link squatter
+  eventually 20 has_links squatter 2
+  register marker
+  age marker 8
+  sweep
+  eventually 30 is_gone marker
+  exists squatter || wrong 'it is gone too early'
+  sql "UPDATE users SET created_at = created_at - interval '2 days' WHERE id = $(id_of squatter);
+    UPDATE email_tokens SET created_at = created_at - interval '2 days' WHERE user_id = $(id_of squatter)"
+  sweep
+  eventually 30 is_gone squatter
+}
+
+has_links() { [[ $(sql "SELECT count(*) FROM email_tokens WHERE user_id = $(id_of "$1")") == "$2" ]]; }

@@ -37,14 +37,20 @@ bench_logins() {
   done
 }
 
+# flooded_accounts COUNT: so many, named as the registered one and a number, with its password.
+flooded_accounts() {
+  sql "INSERT INTO users (username, email, hashed_password, verified_at)
+    SELECT username || '.' || n, n || email, hashed_password, now() FROM users, generate_series(1, $1) n WHERE id = $(id_of flooded)"
+}
+
 # wrk logs in over 64 connections, each again a tenth of a second after its answer, from before a round of reads until after it. That is
 # a hundred times what the pool can do; without the pause it would be a flood of refusals, which costs nginx and wrk their time and not
 # the pool.
 bench_flood() {
   local round flood
   register flooded
-  sql "UPDATE users SET verified_at = now() WHERE id = $(id_of flooded)"
-  credentials flooded >"$work/login.json"
+  flooded_accounts 64
+  credentials flooded | jq -c 'range(1; 65) as $n | .username += ".\($n)"' >"$work/login.json"
   for ((round = 1; round <= rounds; round++)); do
     say "GET /posts/{id} without and with a flood of logins, round $round of $rounds"
     load calm "$CHATTY_TEST_URL/posts/$post_id"

@@ -8,6 +8,7 @@ bucket() {
   VALUES[ZONE_${zone^^}]='' VALUES[LIMIT_${zone^^}]='' VALUES[REFILL_${zone^^}]=1
   if ((rate == 0)); then return; fi
   if [[ $zone == writes ]]; then key=\$writer; fi
+  if [[ $zone == login ]]; then key=\$prover; fi
   if ((rate > 1)); then burst=" burst=$((rate - 1)) nodelay"; fi
   VALUES[ZONE_${zone^^}]="limit_req_zone $key zone=$zone:10m rate=${rate}r/m;"
   VALUES[LIMIT_${zone^^}]="limit_req zone=$zone$burst;"

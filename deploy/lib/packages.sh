@@ -6,7 +6,7 @@ readonly RUN_PACKAGES=(ca-certificates nginx spawn-fcgi multiwatch runit bubblew
 readonly BUILD_PACKAGES=(libfcgi-dev libpq-dev libcrypt-dev libcurl4-openssl-dev libturbojpeg0-dev libspng-dev libwebp-dev libgif-dev
   liblcms2-dev pkg-config)
 readonly TEST_PACKAGES=(bats shellcheck wrk python3 python3-aiosmtpd python3-cryptography python3-passlib python3-bcrypt python3-jwt python3-numpy postgresql-contrib
-  python3-pil libvips-tools libimage-exiftool-perl)
+  python3-pil libvips-tools libimage-exiftool-perl nodejs)
 
 # have PACKAGE: installed, or there from another source.
 have() {

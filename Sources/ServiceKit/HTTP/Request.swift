@@ -22,6 +22,9 @@ public struct Request {
   /// GET or HEAD.
   var isSafe: Bool { raw.method == "GET" || raw.method == "HEAD" }
 
+  /// A route for GET answers HEAD too. What a GET does besides answering, a HEAD does not do.
+  public var isHead: Bool { raw.method == "HEAD" }
+
   public func header(_ parameter: StaticString) -> String? { raw.parameter(parameter) }
 
   /// The client's address as nginx knows it.

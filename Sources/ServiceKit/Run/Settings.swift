@@ -26,10 +26,10 @@ public struct Settings: Sendable {
   public let logLevel: Logger.Level
   /// The cost of new bcrypt hashes: 2^cost rounds.
   public let passwordCost: Int
-  /// Failed logins with one name after which it is locked, and for how long; 0 is never.
+  /// Failed logins with one name from one place after which that place has to wait, and for how long; 0 is never.
   public let loginFailures: Int
   public let loginLock: Duration
-  /// Mails an hour that one client address may ask for, and that may be asked for to one address; 0 is no limit.
+  /// Mails an hour and purpose that one client address may ask for, and that are sent to one mailbox; 0 is no limit.
   public let mailRate: Int
   /// Days after which accounts that nobody has confirmed are removed; 0: never.
   public let unverifiedDays: Int

@@ -412,8 +412,11 @@ no_mail_to() {
     + (SELECT count(*) FROM reports WHERE user_id = u) + (SELECT count(*) FROM author_stats WHERE user_id = u)
     + (SELECT count(*) FROM post_stats WHERE post_id = $theirs)
     FROM (SELECT $(id_of leaving) AS u) them")" 0
-  # The names are free again.
-  register leaving
+  # The address is free again, the name is not for a while.
+  post /auth/register "$(account leaving)"
+  expect_error 400 'Username already registered'
+  post /auth/register "$(account leaving | jq -c '.username = "x\(.username | .[-28:])"')"
+  expect 200
 }
 
 @test "accounts that like and comment each other's posts can be deleted at the same moment" {

@@ -170,8 +170,11 @@ refuses() {
   expect 200 '.follower_count == 0'
   eventually 20 has_no_files "$key"
   refuses 'no such user' user delete "$(full_name leaving)"
-  # The names are free again.
-  register leaving
+  # The address is free again, the name is not for a while.
+  post /auth/register "$(account leaving)"
+  expect_error 400 'Username already registered'
+  post /auth/register "$(account leaving | jq -c '.username = "x\(.username | .[-28:])"')"
+  expect 200
 }
 
 files_of() { find "$CHATTY_HOME/media" -type f -path "*$1*"; }

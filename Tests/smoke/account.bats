@@ -445,6 +445,11 @@ no_mail_to() {
     wait
   )
   equal "$(sort <<<"$codes" | uniq -c | xargs)" '84 200'
+  # What is more than a first step follows.
+  for n in $(seq 100); do
+    if [[ $(sql 'SELECT count(*) FROM unsettled_accounts') == 0 ]]; then break; fi
+    sleep 0.2
+  done
   equal "$(sql "SELECT count(*) FROM likes l JOIN posts p ON p.id = l.post_id WHERE p.user_id BETWEEN $(id_of circle1) AND $(id_of circle8)")" 0
 }
 

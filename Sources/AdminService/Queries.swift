@@ -32,7 +32,7 @@ extension AdminService {
           RETURNING id
         )
         SELECT
-          (SELECT count(*) FROM users),
+          (SELECT count(*) FROM users WHERE deleted_at IS NULL),
           (SELECT count(*) FROM users WHERE is_active),
           (SELECT count(*) FROM posts),
           (SELECT count(*) FROM comments),

@@ -33,11 +33,14 @@ extension AuthService {
     let password = input.anyPassword("current_password")
     try input.validate()
     let proof = try await proven(by: password, context) { _, _ in nil }
-    let isDeleted = try await using(proof.account, provenBy: password, context) { account throws(APIError) in
-      try await Queries.delete(account, of: context.caller, on: context.database) ? true : nil
+    let outcome = try await using(proof.account, provenBy: password, context) { account throws(APIError) in
+      try await Queries.delete(account, of: context.caller, on: context.database)
     }
-    guard isDeleted != nil else { throw await context.unauthenticated(or: .badRequest("Invalid credentials")) }
-    return .json(Message("Account deleted"))
+    switch outcome {
+    case .deleted: return .json(Message("Account deleted"))
+    case .lastAdmin: throw .forbidden("The last admin cannot delete the account")
+    case .missing, nil: throw await context.unauthenticated(or: .badRequest("Invalid credentials"))
+    }
   }
 
   /// POST /auth/password/reset

@@ -146,6 +146,21 @@ struct Attempt: RowDecodable {
   }
 }
 
+/// What came of the deletion of an account, by the names of the function `delete_account`.
+enum Deletion: String, RowDecodable {
+  case deleted
+  /// There is none with this password any longer.
+  case missing
+  /// Without it there would be nobody to appoint another admin.
+  case lastAdmin = "last_admin"
+
+  init(row: inout RowReader) throws(PostgresError) {
+    let name: String = try row.next()
+    guard let outcome = Deletion(rawValue: name) else { throw PostgresError(.decoding, "'\(name)' is no outcome of a deletion") }
+    self = outcome
+  }
+}
+
 /// What became of a session whose refresh token was presented.
 struct Refreshed: RowDecodable {
   let userID: Int64

@@ -84,20 +84,13 @@ extension AuthService.Queries {
     }
   }
 
-  /// Deletes the account and everything of theirs.
+  /// Deletes the account. At once nobody is logged in to it and nothing of theirs is shown; the rows go in steps (sql/0031_settling.sql).
   ///
-  /// False if the session does not stand or the password has changed since the account was read.
-  static func delete(_ account: Credentials, of caller: Caller, on database: Database) async throws(APIError) -> Bool {
-    try await AccountDeletion.run(sqlState: \.cause?.sqlState) { () throws(APIError) in
-      try await database.writeOne(
-        """
-        WITH caller AS MATERIALIZED (
-          SELECT caller.user_id, \(AccountDeletion.turn) FROM (\(caller.session)) caller
-        )
-        DELETE FROM users u USING caller WHERE u.id = caller.user_id AND u.hashed_password = \(account.hashedPassword)
-        RETURNING u.id
-        """, as: Int64.self) != nil
-    }
+  /// - Returns: nil, and nothing has changed, if the session does not stand or the password has changed since the account was read.
+  static func delete(_ account: Credentials, of caller: Caller, on database: Database) async throws(APIError) -> Deletion? {
+    let outcome = try await database.writeOne(
+      "SELECT delete_account(s.user_id, \(account.hashedPassword)) FROM (\(caller.session)) s", as: Deletion.self)
+    return outcome == .missing ? nil : outcome
   }
 
   /// Whose password a link that was mailed for a forgotten one can set; nil if it is not good any longer.
@@ -116,7 +109,7 @@ extension AuthService.Queries {
     _ token: SecretToken, of user: Int64, to hashedPassword: String, _ place: ClientPlace, on database: Database
   ) async throws(APIError) -> Bool {
     // As for `verify`, claims may lock each other.
-    try await AccountDeletion.run(sqlState: \.cause?.sqlState) { () throws(APIError) in
+    try await DeadlockRetry.run { () throws(APIError) in
       try await resetOnce(token, of: user, to: hashedPassword, place, on: database)
     }
   }

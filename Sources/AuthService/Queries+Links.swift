@@ -99,7 +99,7 @@ extension AuthService.Queries {
     let back = SecretToken()
     let reset = SecretToken()
     // Two claims that are confirmed at the same moment lock each other's account: one is tried again.
-    return try await AccountDeletion.run(sqlState: \.cause?.sqlState) { () throws(APIError) in
+    return try await DeadlockRetry.run { () throws(APIError) in
       try await locking(userID, on: database) { database throws(APIError) in
         try await database.writeOne(
           """

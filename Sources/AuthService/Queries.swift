@@ -82,20 +82,23 @@ extension AuthService {
         """, as: OwnUser.self)
     }
 
+    /// nil also for one who is blocked or not verified yet: to others they are nobody.
     static func user(_ id: Int64, on database: Database) async throws(APIError) -> User? {
       try await database.readOne(
-        "SELECT \(User.columns) FROM users u JOIN author_stats a ON a.user_id = u.id WHERE u.id = \(id)",
+        "SELECT \(User.columns) FROM users u JOIN author_stats a ON a.user_id = u.id WHERE u.id = \(id) AND u.is_active",
         as: User.self)
     }
 
-    /// The active users whose names begin with `prefix`, in whatever case, by name. They are read from the index of names, in its order.
+    /// The active users whose names begin with `prefix`, in whatever case, by name. They are read from the index of those names, in its
+    /// order, until the page is full.
     static func users(named prefix: String, _ page: KeysetPage<String>, on database: Database) async throws(APIError) -> [User] {
       try await database.read(
         """
-        SELECT \(User.columns) FROM users u JOIN author_stats a ON a.user_id = u.id
-        WHERE lower(u.username COLLATE "C") >= lower(\(prefix) COLLATE "C")
-          AND lower(u.username COLLATE "C") < (lower(\(prefix) COLLATE "C") || chr(127))
-          AND lower(u.username COLLATE "C") > \(page.after) AND u.is_active
+        SELECT \(User.columns)
+        FROM users u CROSS JOIN LATERAL (SELECT posts, followers, following FROM author_stats WHERE user_id = u.id LIMIT 1) a
+        WHERE u.is_active AND lower(u.username COLLATE "C") >= lower(\(prefix) COLLATE "C")
+          AND lower(u.username COLLATE "C") < lower(\(prefix) COLLATE "C") || chr(127)
+          AND lower(u.username COLLATE "C") > \(page.after)
         ORDER BY lower(u.username COLLATE "C")
         LIMIT \(page.fetch)
         """, as: User.self)

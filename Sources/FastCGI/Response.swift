@@ -28,8 +28,11 @@ public struct Response: Sendable {
       head.append(contentsOf: ": ".utf8)
       head.append(contentsOf: value.utf8)
     }
-    head.append(contentsOf: "\r\nContent-Length: ".utf8)
-    head.append(contentsOf: body.count.description.utf8)
+    // RFC 9110, section 8.6: an answer without content by its status has no length either.
+    if status != 204 {
+      head.append(contentsOf: "\r\nContent-Length: ".utf8)
+      head.append(contentsOf: body.count.description.utf8)
+    }
     head.append(contentsOf: "\r\n\r\n".utf8)
   }
 
@@ -37,7 +40,9 @@ public struct Response: Sendable {
   private var reason: StaticString {
     switch status {
     case 200: "OK"
+    case 204: "No Content"
     case 304: "Not Modified"
+    case 308: "Permanent Redirect"
     case 400: "Bad Request"
     case 401: "Unauthorized"
     case 403: "Forbidden"

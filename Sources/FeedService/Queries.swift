@@ -14,11 +14,12 @@ extension FeedService {
       try await database.writeOne(
         """
         WITH pair AS (
-          -- Neither is deleted until the transaction ends, as by Caller.lockedSession. So locked nobody waits for another subscription.
+          -- Neither is deleted or blocked until the transaction ends, as by Caller.lockedSession. So locked nobody waits for another
+          -- subscription.
           SELECT me.user_id AS follower_id, other.id AS following_id
-          FROM (\(caller.session)) me JOIN users u ON u.id = me.user_id JOIN users other ON other.id <> u.id
-          WHERE other.id = \(user)
-          FOR KEY SHARE OF u, other
+          FROM (\(caller.session)) me JOIN users u ON u.id = me.user_id AND u.is_active JOIN users other ON other.id <> u.id
+          WHERE other.id = \(user) AND other.is_active
+          FOR SHARE OF u, other
         )
         INSERT INTO subscriptions (follower_id, following_id) SELECT follower_id, following_id FROM pair
         ON CONFLICT DO NOTHING
@@ -36,8 +37,9 @@ extension FeedService {
         """, as: Int64.self) != nil
     }
 
+    /// Whether there is such a user for others: one who is blocked, or not verified yet, is nobody.
     static func exists(_ user: Int64, on database: Database) async throws(APIError) -> Bool {
-      try await database.readOne("SELECT id FROM users WHERE id = \(user)", as: Int64.self) != nil
+      try await database.readOne("SELECT id FROM users WHERE id = \(user) AND is_active", as: Int64.self) != nil
     }
 
     /// nil if the session does not stand.
@@ -74,7 +76,7 @@ extension FeedService {
         walked AS (
           SELECT newest.id
           FROM (
-            SELECT id, user_id FROM posts WHERE id < \(page.before)
+            SELECT id, user_id FROM posts WHERE NOT hidden AND id < \(page.before)
             ORDER BY id DESC
             -- Without a session nothing: no limit would be no end.
             LIMIT coalesce((
@@ -92,7 +94,7 @@ extension FeedService {
           FROM (
             SELECT f.following_id AS user_id, a.last_post_id
             FROM caller JOIN subscriptions f ON f.follower_id = caller.user_id CROSS JOIN LATERAL (\(lastPost(page))) a
-            WHERE (SELECT count(*) FROM walked) < \(page.fetch)
+            WHERE NOT f.following_hidden AND (SELECT count(*) FROM walked) < \(page.fetch)
             ORDER BY a.last_post_id DESC
           ) latest
           -- Asked in that order, and so only of as many as are taken.

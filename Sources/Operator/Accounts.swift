@@ -54,8 +54,9 @@ enum Accounts {
     try await database.readOne(
       """
       SELECT \(Account.columns) FROM users u
-      WHERE u.id = \(id) OR \(EmailAddress.key("u.username")) = \(EmailAddress.key("\(name)"))
-        OR \(EmailAddress.key("u.email")) = \(EmailAddress.key("\(name)"))
+      WHERE (u.id = \(id) OR \(EmailAddress.key("u.username")) = \(EmailAddress.key("\(name)"))
+          OR \(EmailAddress.key("u.email")) = \(EmailAddress.key("\(name)")))
+        AND u.deleted_at IS NULL
       ORDER BY u.verified_at IS NULL AND u.by_registration, u.id DESC
       LIMIT 1
       """, as: Account.self)
@@ -118,15 +119,9 @@ enum Accounts {
     }
   }
 
-  /// Deletes the account and everything of theirs, as its owner can. False if it is gone already.
+  /// Deletes the account, as its owner can, and the last admin's too. False if it is gone already.
   static func delete(_ id: Int64, on database: PostgresClient) async throws(PostgresError) -> Bool {
-    try await AccountDeletion.run(sqlState: \.sqlState) { () throws(PostgresError) in
-      try await database.writeOne(
-        """
-        WITH turn AS MATERIALIZED (SELECT \(AccountDeletion.turn))
-        DELETE FROM users u USING turn WHERE u.id = \(id) RETURNING u.id
-        """, as: Int64.self) != nil
-    }
+    try await database.writeOne("SELECT delete_account(\(id), NULL)", as: String.self) == "deleted"
   }
 
   /// Failures are counted by the name that was typed: the username and the address.

@@ -31,12 +31,13 @@ enum IndexBuild {
     try reader.copy("COPY (SELECT id FROM users WHERE is_active) TO STDOUT (FORMAT binary)") { row in
       builder.add(user: try row.next())
     }
-    try reader.copy("COPY likes (user_id, post_id) TO STDOUT (FORMAT binary)") { row in
+    // Those of blocked users count for nothing.
+    try reader.copy("COPY (SELECT user_id, post_id FROM likes WHERE NOT hidden) TO STDOUT (FORMAT binary)") { row in
       try builder.add(likeBy: try row.next(), of: try row.next())
     }
     try reader.copy(
       """
-      COPY (SELECT post_id, count(*) FROM likes WHERE created_at > now() - interval '7 days' GROUP BY post_id) TO STDOUT (FORMAT binary)
+      COPY (SELECT post_id, count(*) FROM likes WHERE created_at > now() - interval '7 days' AND NOT hidden GROUP BY post_id) TO STDOUT (FORMAT binary)
       """
     ) { row in
       let post = try row.next()

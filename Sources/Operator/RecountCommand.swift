@@ -20,7 +20,7 @@ struct RecountCommand: ParsableCommand {
   }
 }
 
-/// Counting again under load.
+/// Counting again under load. What is hidden does not count, as far as its flag says so (sql/0030_hidden.sql).
 ///
 /// A batch first locks its counter rows and then counts, in a second statement, with a snapshot taken after the locks. Whoever
 /// adds or removes a row changes its counter in the same transaction: it has either committed before the lock, and is counted,
@@ -36,7 +36,7 @@ enum Recount {
 
   static func addMissingRows(on database: PostgresClient) async throws(PostgresError) {
     try await database.execute("INSERT INTO post_stats (post_id) SELECT id FROM posts ON CONFLICT DO NOTHING")
-    try await database.execute("INSERT INTO author_stats (user_id) SELECT id FROM users ON CONFLICT DO NOTHING")
+    try await database.execute("INSERT INTO author_stats (user_id) SELECT id FROM users WHERE deleted_at IS NULL ON CONFLICT DO NOTHING")
   }
 
   static let posts = Counters(
@@ -48,8 +48,8 @@ enum Recount {
       UPDATE post_stats s SET likes = c.likes, comments = c.comments
       FROM (
         SELECT b.id,
-               (SELECT count(*) FROM likes l WHERE l.post_id = b.id) AS likes,
-               (SELECT count(*) FROM comments c WHERE c.post_id = b.id) AS comments
+               (SELECT count(*) FROM likes l WHERE l.post_id = b.id AND NOT l.hidden) AS likes,
+               (SELECT count(*) FROM comments c WHERE c.post_id = b.id AND NOT c.hidden) AS comments
         FROM unnest(\(IDList(ids))) AS b(id)
       ) c
       WHERE s.post_id = c.id AND (s.likes, s.comments) IS DISTINCT FROM (c.likes, c.comments)
@@ -69,8 +69,8 @@ enum Recount {
         SELECT b.id,
                (SELECT max(p.id) FROM posts p WHERE p.user_id = b.id) AS last_post_id,
                (SELECT count(*) FROM posts p WHERE p.user_id = b.id) AS posts,
-               (SELECT count(*) FROM subscriptions f WHERE f.following_id = b.id) AS followers,
-               (SELECT count(*) FROM subscriptions f WHERE f.follower_id = b.id) AS following,
+               (SELECT count(*) FROM subscriptions f WHERE f.following_id = b.id AND NOT f.follower_hidden) AS followers,
+               (SELECT count(*) FROM subscriptions f WHERE f.follower_id = b.id AND NOT f.following_hidden) AS following,
                (SELECT coalesce(sum(p.image_bytes), 0) FROM posts p WHERE p.user_id = b.id)
                  + (SELECT coalesce(sum(m.reserved), 0) FROM pending_media m WHERE m.user_id = b.id) AS media_bytes
         FROM unnest(\(IDList(ids))) AS b(id)

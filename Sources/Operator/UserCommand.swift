@@ -155,7 +155,10 @@ struct UserCommand: ParsableCommand {
   struct Delete: ParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Deletes an account with its posts, comments, likes, subscriptions and images, as its owner can.",
-      discussion: "Nothing brings it back. Their names are free afterwards.")
+      discussion: """
+        Nothing brings it back. Everything is hidden at once, and removed soon after by chatty-worker, however much it is. The e-mail \
+        address is free afterwards; the username is not given out again for 90 days.
+        """)
 
     @OptionGroup var user: UserSelector
 

@@ -17,13 +17,14 @@ extension PostService {
     let page = input.page()
     try input.validate()
     let posts = try await Queries.list(page, by: author, for: context.caller, on: context.database)
+    if posts.isEmpty { try await context.requireSession() }
     return .list(posts, page, request) { $0.id }
   }
 
   /// POST /posts
   static func create(_ request: Request, _ context: Context) async throws(APIError) -> Reply {
     let input = formInput(request, context)
-    let text = NewPost(title: input.text("title", titleLength), content: input.text("content", contentLength))
+    let text = NewPost(title: input.line("title", titleLength), content: input.text("content", contentLength))
     let image = try UploadedImage(input)
     try input.validate()
     return try await context.once(input) { database throws(APIError) in
@@ -42,7 +43,7 @@ extension PostService {
   static func show(_ request: Request, _ context: Context) async throws(APIError) -> Reply {
     let id = try request.path.id("post_id")
     let post = try await Queries.post(id, for: context.caller, on: context.database)
-    guard let post else { throw .notFound("Post not found") }
+    guard let post else { throw await context.unauthenticated(or: .notFound("Post not found")) }
     return .json(post, version: post.version, request)
   }
 
@@ -50,7 +51,7 @@ extension PostService {
   static func update(_ request: Request, _ context: Context) async throws(APIError) -> Reply {
     let input = request.input
     let id = input.pathID("post_id")
-    let title = input.optionalText("title", titleLength)
+    let title = input.optionalLine("title", titleLength)
     let content = input.optionalText("content", contentLength)
     let imageAlt = input.optionalText("image_alt", imageAltLength)
     try input.validate()
@@ -176,7 +177,8 @@ extension PostService {
       }
       // Theirs, and there: unless it has gone and come back between the two statements, it was the condition.
       return await context.unauthenticated(
-        or: isConditional ? .preconditionFailed("The post has changed since it was read: read it again") : .notFound("Post not found"))
+        or: isConditional
+          ? context.preconditionFailed("The post has changed since it was read: read it again") : .notFound("Post not found"))
     } catch {
       return error
     }

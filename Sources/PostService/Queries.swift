@@ -11,28 +11,29 @@ extension PostService {
   enum Queries {
     // MARK: Posts
 
-    /// Newest first.
+    /// Newest first. None if the session of whoever has a token does not stand.
     ///
     /// - Parameter author: whose posts; nil for everybody's.
     static func list(
       _ page: Page, by author: Int64?, for reader: Caller, on database: Database
     ) async throws(APIError) -> [Post] {
-      // In the place of a value: of a blocked author there is none, and not one of their posts is looked at.
-      let isTheirs: Query =
-        author.map { "AND p.user_id = (SELECT a.id FROM users a WHERE a.id = \($0) AND a.blocked_at IS NULL)" } ?? ""
+      // Of one author either all posts are hidden or none, whatever their flags say just now. In the place of a value: of a blocked author
+      // there is none, and not one of their posts is looked at.
+      let isMeant: Query =
+        author.map { "p.user_id = (SELECT a.id FROM users a WHERE a.id = \($0) AND a.blocked_at IS NULL)" } ?? "NOT p.hidden"
       return try await database.read(
         """
-        SELECT \(Post.columns(for: reader)) FROM \(Post.visible)
-        WHERE p.id < \(page.before) \(isTheirs)
+        SELECT \(Post.columns(for: reader)) FROM \(Post.visibleOneByOne)
+        WHERE p.id < \(page.before) AND \(isMeant) AND \(reader.isNobodyOrStands)
         ORDER BY p.id DESC
         LIMIT \(page.fetch)
         """, as: Post.self)
     }
 
-    /// nil if there is none, or if its author is blocked.
+    /// nil if there is none, if its author is blocked, or if the session of whoever has a token does not stand.
     static func post(_ id: Int64, for reader: Caller, on database: Database) async throws(APIError) -> Post? {
       try await database.readOne(
-        "SELECT \(Post.columns(for: reader)) FROM \(Post.visible) WHERE p.id = \(id)", as: Post.self)
+        "SELECT \(Post.columns(for: reader)) FROM \(Post.visible) WHERE p.id = \(id) AND \(reader.isNobodyOrStands)", as: Post.self)
     }
 
     /// The id of a post's author; nil if there is no such post, or if its author is blocked.
@@ -142,9 +143,10 @@ extension PostService {
       try await database.read(
         """
         SELECT \(Comment.columns)
-        FROM \(visibleComments)
-        WHERE p.id = \(post) AND c.id > \(page.after)
-        ORDER BY c.id
+        FROM comments c CROSS JOIN LATERAL (\(author(of: "c"))) u
+        -- A range of one index, and its order: where most comments are on one post, all comments by id would look as good.
+        WHERE (c.post_id, c.hidden, c.id) > ((\(visible(post))), false, \(page.after)) AND (c.post_id, c.hidden) <= (\(post), false)
+        ORDER BY c.post_id, c.hidden, c.id
         LIMIT \(page.fetch)
         """, as: Comment.self)
     }
@@ -177,6 +179,16 @@ extension PostService {
       JOIN comments c ON c.post_id = p.id
       JOIN users u ON u.id = c.user_id AND u.blocked_at IS NULL
       """
+
+    /// The id of a post unless it is hidden, in the place of a value.
+    private static func visible(_ post: Int64) -> Query {
+      "SELECT p.id FROM posts p WHERE p.id = \(post) AND (SELECT true FROM users a WHERE a.id = p.user_id AND a.blocked_at IS NULL)"
+    }
+
+    /// Whose a comment or a like is, unless they are blocked: asked row by row, until the page is full (as by `Post.visibleOneByOne`).
+    private static func author(of row: Query) -> Query {
+      "SELECT username FROM users WHERE id = \(row).user_id AND blocked_at IS NULL LIMIT 1"
+    }
 
     // MARK: Likes
 
@@ -212,10 +224,8 @@ extension PostService {
       try await database.read(
         """
         SELECT \(Like.columns)
-        FROM posts p JOIN users author ON author.id = p.user_id AND author.blocked_at IS NULL
-        JOIN likes l ON l.post_id = p.id
-        JOIN users u ON u.id = l.user_id AND u.blocked_at IS NULL
-        WHERE p.id = \(post) AND (l.created_at, l.user_id) < (\(page.before.time), \(page.before.id))
+        FROM likes l CROSS JOIN LATERAL (\(author(of: "l"))) u
+        WHERE l.post_id = (\(visible(post))) AND NOT l.hidden AND (l.created_at, l.user_id) < (\(page.before.time), \(page.before.id))
         ORDER BY l.created_at DESC, l.user_id DESC
         LIMIT \(page.fetch)
         """, as: Like.self)
@@ -223,8 +233,8 @@ extension PostService {
 
     // MARK: Reports
 
-    /// Reports a post, unless the caller has a report on it that is still open. False if there is no such post or the session does
-    /// not stand.
+    /// Reports a post. If the caller has a report on it that is still open, that gets the reason too, unless it has it; what does not fit
+    /// (sql/0033_reports.sql) is cut. False if there is no such post or the session does not stand.
     static func report(
       _ post: Int64, because reason: String, by caller: Caller, on database: Database
     ) async throws(APIError) -> Bool {
@@ -233,13 +243,15 @@ extension PostService {
         WITH post AS (\(locked(post, for: caller))),
         added AS (
           INSERT INTO reports (post_id, user_id, reason) SELECT post.id, post.user_id, \(reason) FROM post
-          ON CONFLICT (post_id, user_id) WHERE resolved_at IS NULL DO NOTHING
+          ON CONFLICT (post_id, user_id) WHERE resolved_at IS NULL
+            DO UPDATE SET reason = left(reports.reason || E'\\n' || excluded.reason, 20000)
+            WHERE strpos(E'\\n' || reports.reason || E'\\n', E'\\n' || excluded.reason || E'\\n') = 0
         )
         SELECT post.id FROM post
         """, as: Int64.self) != nil
     }
 
-    /// The `id` of a post that may be seen, with the caller's `user_id` and `username`: both are kept from being deleted until the
+    /// The `id` of a post that may be seen, with the caller's `user_id` and `username`: both are kept from going until the
     /// transaction ends, as by `Caller.lockedSession`, but in one step, which costs a comment hardly anything. No row if there is no such
     /// post or the session does not stand.
     private static func locked(_ post: Int64, for caller: Caller) -> Query {
@@ -247,9 +259,9 @@ extension PostService {
       // into a join.
       """
       SELECT p.id, me.user_id, me.username
-      FROM (\(caller.session)) me JOIN users u ON u.id = me.user_id CROSS JOIN posts p
+      FROM (\(caller.session)) me JOIN users u ON u.id = me.user_id AND u.is_active CROSS JOIN posts p
       WHERE p.id = \(post) AND (SELECT true FROM users author WHERE author.id = p.user_id AND author.blocked_at IS NULL)
-      FOR KEY SHARE OF u, p
+      FOR SHARE OF u FOR KEY SHARE OF p
       """
     }
   }

@@ -1,16 +1,18 @@
-// A worker's connections: one deep pipeline for reads, a few shallow ones for writes.
+// A worker's connections: one deep pipeline for single rows, one for lists, a few shallow ones for writes.
 
 import EventLoop
 
 /// The database as a worker sees it.
 ///
-/// Reads share one connection, whose pipeline takes the statements of all requests at hand. A commit waits for its own flush to
-/// disk and those behind it in the same pipeline wait too, so writes are spread: each goes to the write connection with least
+/// Reads share one connection, whose pipeline takes the statements of all requests at hand. Results come in the order of the statements,
+/// so lists, which take longer, have another one: whoever asks for a single row does not wait behind them. A commit waits for its own
+/// flush to disk and those behind it in the same pipeline wait too, so writes are spread: each goes to the write connection with least
 /// in flight, and another is opened, up to a limit, rather than queueing behind one that is busy.
 @Worker
 public final class PostgresClient {
   private let settings: ConnectionSettings
   private let reader: Connection
+  private let lister: Connection
   private var writers: [Connection] = []
   private let writeLimit: Int
   private var waitingForWriter: [UnsafeContinuation<Connection, Never>] = []
@@ -31,6 +33,7 @@ public final class PostgresClient {
     writeLimit = writeConnections
     reader = Connection(settings: settings, events: Self.events(counters))
     reader.keepsOpen = true
+    lister = Connection(settings: settings, events: Self.events(counters))
   }
 
   private static func events(_ counters: Counters) -> ConnectionEvents {
@@ -54,6 +57,11 @@ public final class PostgresClient {
   /// Runs a statement that changes nothing. It is sent a second time if the connection breaks under it.
   public func read<Row: RowDecodable>(_ query: Query, as type: Row.Type) async throws(PostgresError) -> [Row] {
     try await run(query, on: reader, isRepeatable: true)
+  }
+
+  /// As `read`, for a statement that goes through many rows: it holds up other lists, and no single row.
+  public func list<Row: RowDecodable>(_ query: Query, as type: Row.Type) async throws(PostgresError) -> [Row] {
+    try await run(query, on: lister, isRepeatable: true)
   }
 
   /// As `read`, for at most one row.
@@ -216,6 +224,7 @@ public final class PostgresClient {
   /// Ends every connection. Statements that have no result yet fail.
   public func close() {
     reader.close()
+    lister.close()
     for writer in writers { writer.close() }
     writers = []
   }

@@ -37,7 +37,7 @@ extension RecommendationService {
             SELECT s.post_id AS id,
               row_number() OVER (ORDER BY week.likes DESC NULLS LAST, CASE WHEN week.likes IS NULL THEN s.likes END DESC, s.post_id DESC) AS place
             FROM post_stats s LEFT JOIN (
-              SELECT post_id, count(*) AS likes FROM likes WHERE created_at > now() - interval '7 days' GROUP BY post_id
+              SELECT post_id, count(*) AS likes FROM likes WHERE created_at > now() - interval '7 days' AND NOT hidden GROUP BY post_id
             ) week ON week.post_id = s.post_id
             WHERE s.likes > 0
             """),
@@ -123,6 +123,8 @@ extension RecommendationService {
               AND c.id NOT IN (SELECT post_id FROM liked) AND c.id NOT IN (SELECT id FROM by_neighbours)
             ORDER BY c.place
           ) c CROSS JOIN LATERAL (\(candidate)) visible
+          -- What only users liked who have been blocked since is popular no longer.
+          CROSS JOIN LATERAL (SELECT FROM post_stats s WHERE s.post_id = c.id AND s.likes > 0 OFFSET 0) liked
           ORDER BY c.place
           LIMIT \(limit)
         ),

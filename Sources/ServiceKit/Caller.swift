@@ -28,15 +28,24 @@ public struct Caller: Equatable, Sendable {
     """
   }
 
-  /// As `session`, with the user kept from being deleted until the transaction ends: for statements that add something of the user's.
-  /// While an account is being deleted they wait, and then find no session.
+  /// As `session`, with the user kept from being deleted or blocked until the transaction ends: for statements that add something of the
+  /// user's. While an account is being deleted or blocked they wait, and then find no session; and whoever deletes or blocks it waits
+  /// for them, and then finds what they have added (sql/0031_settling.sql).
   ///
   /// The foreign keys lock the user too, but last, and everybody locks users first (sql/0004_counters.sql). The service's role needs
   /// `UPDATE` on some column of `users`, as sql/0018_callers_locked.sql gives it.
   public var lockedSession: Query {
+    // Of what has changed meanwhile only the row that is locked is looked at again.
     """
-    SELECT me.user_id, me.username, me.role FROM (\(session)) me JOIN users u ON u.id = me.user_id \
-    FOR KEY SHARE OF u
+    SELECT me.user_id, me.username, me.role FROM (\(session)) me JOIN users u ON u.id = me.user_id AND u.is_active \
+    FOR SHARE OF u
     """
+  }
+
+  /// A condition that holds for somebody without a token, and for somebody with one if their session stands: for statements that
+  /// everybody may run and that tell those who are known a little more.
+  public var isNobodyOrStands: Query {
+    // In the place of a value: it is asked once, before any row is looked at.
+    isAnonymous ? "true" : "(SELECT true FROM (\(session)) me)"
   }
 }

@@ -7,7 +7,8 @@ import Mail
 import Postgres
 import ServiceKit
 
-/// Does what must leave the database, as rows of the outbox ask for it, and what time asks for; and keeps the index of likes.
+/// Does what must leave the database, as rows of the outbox ask for it, what is left of a change to an account, and what time asks for; and
+/// keeps the index of likes.
 ///
 /// Several may run at once, on one machine or many: a row is claimed by one of them.
 @Worker
@@ -30,7 +31,10 @@ enum OutboxWorker {
       exitForConfiguration(error.description)
     }
     let senders = (0..<MailDrain.senders).map { _ in JobLoop(mail) }
-    let outbox = senders + [JobLoop(MediaDrain(settings: settings, database: database, logger: logger))]
+    let outbox =
+      senders + [
+        JobLoop(MediaDrain(settings: settings, database: database, logger: logger)), JobLoop(Settler(database: database, logger: logger)),
+      ]
     let index = IndexKeeper(settings: settings, database: database, logger: logger)
     let jobs = outbox + [JobLoop(Sweep(unverifiedDays: settings.unverifiedDays, database: database, logger: logger)), JobLoop(index)]
 

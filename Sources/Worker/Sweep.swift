@@ -12,6 +12,9 @@ struct Sweep: Job {
   /// Rows of one statement, so that none takes long.
   private static let batch = 1000
 
+  /// For so long nobody else gets the name of a deleted account, in days.
+  private static let nameDays = 90
+
   /// Days after which accounts that nobody has confirmed are removed; 0: never.
   let unverifiedDays: Int
   let database: PostgresClient
@@ -28,6 +31,11 @@ struct Sweep: Job {
           "SELECT remove_abandoned_accounts(\(unverifiedDays) * interval '1 day', \(Self.batch))", as: Int64.self)
         return Int(removed ?? 0)
       }
+    }
+    await sweep("users", until: isStopping) { () throws(PostgresError) in
+      let removed = try await database.writeOne(
+        "SELECT remove_deleted_accounts(\(Self.nameDays) * interval '1 day', \(Self.batch))", as: Int64.self)
+      return Int(removed ?? 0)
     }
     // An ended session is kept for a month: what was done in it may have to be looked into.
     await remove("sessions", by: "id", where: "least(ended_at, expires_at) < now() - interval '30 days'", until: isStopping)

@@ -17,6 +17,23 @@ struct PipelineTests {
     return results
   }
 
+  @Test("whoever asks for a row does not wait behind a list, nor one who changes something")
+  func lists() async throws {
+    try await withClient(writeConnections: 1) { test async throws in
+      // The list waits for a lock that the connection for writes has.
+      #expect(try await test.client.writeOne("SELECT true FROM pg_advisory_lock(4711)", as: Bool.self) == true)
+      let list = startOnLoop { try await test.client.list("SELECT 7::bigint FROM pg_advisory_lock_shared(4711)", as: Int64.self) }
+      for index in 0..<20 { #expect(try await test.client.readOne("SELECT \(index)", as: Int64.self) == Int64(index)) }
+      let waiting: Query = """
+        SELECT count(*) FROM pg_stat_activity WHERE application_name = \(test.name) AND wait_event_type = 'Lock'
+        """
+      while try await test.client.readOne(waiting, as: Int64.self) == 0 {}
+      #expect(try await test.client.readOne("SELECT 1::bigint", as: Int64.self) == 1)
+      #expect(try await test.client.writeOne("SELECT pg_advisory_unlock(4711)", as: Bool.self) == true)
+      #expect(try await list.value == [7])
+    }
+  }
+
   @Test("thousands of statements at once each come back to their own asker", arguments: [true, false])
   func thousands(prepares: Bool) async throws {
     try await withClient(preparesStatements: prepares) { test async throws in

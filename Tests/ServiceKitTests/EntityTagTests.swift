@@ -30,6 +30,18 @@ struct EntityTagTests {
     #expect(seen.insert(EntityTag(version: 1, of: Self.text).text).inserted)
   }
 
+  @Test("a tag that was changed on the way is known as such")
+  func altered() {
+    let text = EntityTag(version: 36, of: Self.text).text
+    let inner = text.dropFirst().dropLast()
+    for field in ["W/\(text)", "\"\(inner)-gzip\"", "W/\"\(inner)-gzip\"", "\"x\",\tW/\(text)", "\"\(inner);gzip\"", "\"\(inner)-br\""] {
+      #expect(TagCondition.hasAlteredTag(field), "\(field)")
+    }
+    for field in ["*", "", text, "\(text), \(text)", "\"x\"", "W/\"x\"", "\"x-gzip\"", "nonsense", "\"", "W/", "\"0-0\""] {
+      #expect(!TagCondition.hasAlteredTag(field), "\(field)")
+    }
+  }
+
   @Test("a condition is a star or a list of tags, of which those that are not ours match nothing")
   func conditions() {
     let (a, b) = (EntityTag(version: 1, of: [1]), EntityTag(version: 2, of: [2]))

@@ -34,7 +34,7 @@ struct JSONReaderTests {
     arguments: [
       "", " ", "{", "}", "[1,]", "[,]", "[1 2]", #"{"a":1,}"#, #"{"a" 1}"#, #"{a:1}"#, #"{"a":}"#, #"{1:2}"#, "nul", "True", "NaN",
       "Infinity", "-", "+1", "01", "-01", "1.", ".5", "1e", "1e+", "0x10", "1e999", "'a'", "\"a", "\"\\x\"", "\"\\u12\"", "\"\\u12g4\"",
-      "\"\n\"", "\"\u{1f}\"", #""\ud800""#, #""\ud800\u0041""#, #""\udc00""#, "1 2", "// a\n1", "\u{feff}1",
+      "\"\n\"", "\"\u{1f}\"", #""\ud800""#, #""\ud800\u0041""#, #""\udc00""#, "1 2", "// a\n1", "\u{feff}\u{feff}1", "1\u{feff}",
     ])
   func refusals(_ text: String) {
     #expect(parse(text) == nil)
@@ -56,6 +56,28 @@ struct JSONReaderTests {
     let elements = { "[" + Array(repeating: "1", count: $0).joined(separator: ",") + "]" }
     #expect(parse(elements(999)) != nil)
     #expect { try JSONReader.parse(Array(elements(100_000).utf8)) } throws: { ($0 as? JSONReader.Failure)?.offset == 1 + 999 * 2 }
+  }
+
+  @Test(
+    "of what is right by RFC 8259 and beyond our bounds it is told which one",
+    arguments: [
+      (String(repeating: "[", count: 33) + String(repeating: "]", count: 33), .tooDeep),
+      (String(repeating: #"{"]":["#, count: 40) + #""\"[""# + String(repeating: "]}", count: 40), .tooDeep),
+      (String(repeating: "[", count: 33) + String(repeating: "]", count: 32), .notJSON),
+      (String(repeating: "[", count: 33) + String(repeating: "}", count: 33), .notJSON),
+      (String(repeating: "[", count: 100_000), .notJSON),
+      ("[" + Array(repeating: "1", count: 1000).joined(separator: ",") + "]", .tooManyValues),
+      ("1e999", .numberTooLarge), ("-1e999", .numberTooLarge), ("[1,]", .notJSON),
+    ] as [(String, JSONReader.Reason)])
+  func bounds(_ text: String, reason: JSONReader.Reason) {
+    #expect { try JSONReader.parse(Array(text.utf8)) } throws: { ($0 as? JSONReader.Failure)?.reason == reason }
+  }
+
+  @Test("a byte order mark at the beginning is passed over")
+  func byteOrderMark() {
+    #expect(parse("\u{feff}1") == .integer(1))
+    #expect(parse("\u{feff} {}") == .object([:]))
+    #expect(parse("\"\u{feff}\"") == .string("\u{feff}"))
   }
 
   @Test("a failure tells where")

@@ -43,8 +43,8 @@ struct RouterTests {
   @Test(
     "a path that no row has is 404",
     arguments: [
-      "/", "/thing", "/thingsx", "/things/", "//things", "/things//", "/things/7/", "/things/7/parts", "/things/7/parts/",
-      "/things/7/parts/8/", "/things//parts/8", "/things/7/part/8", "/Things", "things", "*", "?", "", "/things%2F7", "/things%3F",
+      "/", "/thing", "/thingsx", "//things", "/things//", "/things/7//", "//things/", "/things/7/parts", "/things/7/parts/",
+      "/things//parts/8", "/things/7/part/8", "/Things", "things", "*", "?", "", "/things%2F7", "/things%3F",
       "/things%", "/things%00", "/%", "/things/../only", "/;/things", "/things;x=1", "/things.", "/%C0%AF",
     ])
   func notFound(target: String) async throws {
@@ -54,10 +54,31 @@ struct RouterTests {
   }
 
   @Test(
+    "a path with a slash too much is sent to the one without, as it was sent",
+    arguments: [
+      ("GET", "/things/", "/things"), ("DELETE", "/things/7/", "/things/7"), ("PUT", "/things/7/parts/8/?a=b&c", "/things/7/parts/8?a=b&c"),
+      ("GET", "/%74hings/?<\">", "/%74hings?%3C%22%3E"), ("POST", "/only/?", "/only"),
+    ])
+  func slashAtTheEnd(method: String, target: String, location: String) async throws {
+    let response = try await Self.service().client().request(ClientRequest(method, target))
+    #expect(response.status == 308)
+    #expect(response["Location"] == location)
+    #expect(response.json == ["detail": "Permanent Redirect"])
+  }
+
+  @Test("OPTIONS of a known path is 204, with its methods and no body", arguments: [("/things", "GET, HEAD, POST"), ("/only?x", "PUT")])
+  func options(target: String, allow: String) async throws {
+    let response = try await Self.service().client().request(ClientRequest("OPTIONS", target))
+    #expect(response.status == 204)
+    #expect(response["Allow"] == allow)
+    #expect(response["Content-Length"] == nil && response["Content-Type"] == nil && response.body.isEmpty)
+  }
+
+  @Test(
     "a path of other methods alone is 405, and told which those are",
     arguments: [
       ("DELETE", "/things", "GET, HEAD, POST"), ("PUT", "/things/7", "GET, HEAD, PATCH, DELETE"), ("GET", "/only", "PUT"),
-      ("HEAD", "/only", "PUT"), ("OPTIONS", "/only", "PUT"), ("get", "/things", "GET, HEAD, POST"), ("", "/only", "PUT"),
+      ("HEAD", "/only", "PUT"), ("get", "/things", "GET, HEAD, POST"), ("", "/only", "PUT"),
       ("POST", "/things/7/parts/8?x", "GET, HEAD"),
     ])
   func methodNotAllowed(method: String, target: String, allow: String) async throws {

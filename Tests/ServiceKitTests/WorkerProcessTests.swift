@@ -208,7 +208,7 @@ struct WorkerProcessTests {
     let probe = try await start()
     let client = try await probe.client()
     let texts = [
-      "plain", "\"quoted\" \\ back", "two\nlines\r\n\tand tabs", "\u{1}\u{1f}\u{7f}", "äöü 🎈 \u{2028}\u{2029}\u{feff}", "}{\"a\":1}", "",
+      "plain", "\"quoted\" \\ back", "two\nlines\r\n\tand tabs", "a\u{1}\u{1f}\u{7f}z", "äöü 🎈 \u{2028}\u{2029}\u{feff}", "}{\"a\":1}", "",
       String(repeating: "long ", count: 3_000), "level", "message",
     ]
     for text in texts {

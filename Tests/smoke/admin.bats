@@ -130,6 +130,34 @@ audit() {
   done
 }
 
+@test "what an admin has written a moderator does not delete; what their equals have they do" {
+  local role
+  for role in admin other_admin; do
+    new_post "$role"
+    new_comment "$role" "$NEW_POST"
+    as moderator delete "/admin/comments/$NEW_COMMENT"
+    expect_error 403 'Cannot act on this user'
+    equal "$(audit "$NEW_COMMENT" moderator)" 'delete_comment|forbidden|'
+    as moderator delete "/admin/posts/$NEW_POST"
+    expect_error 403 'Cannot act on this user'
+    equal "$(audit "$NEW_POST" moderator)" 'delete_post|forbidden|'
+    get "/posts/$NEW_POST"
+    expect 200 '.comment_count == 1'
+    as admin delete "/admin/comments/$NEW_COMMENT"
+    expect 200
+    as admin delete "/admin/posts/$NEW_POST"
+    expect 200
+  done
+  member peer
+  appoint peer moderator
+  new_post peer
+  as moderator delete "/admin/posts/$NEW_POST"
+  expect 200
+  new_post moderator
+  as moderator delete "/admin/posts/$NEW_POST"
+  expect 200
+}
+
 # every_route: each admin route of a harmless target, as METHOD PATH.
 every_route() {
   printf '%s\n' "POST /admin/users/$(id_of user)/block" "DELETE /admin/users/$(id_of user)/block" \
@@ -176,7 +204,7 @@ every_route() {
 
 @test "the figures are those of the database" {
   as admin get /admin/stats
-  expect 200 '.message == "Activity stats"' "$(sql "SELECT '.stats | .total_users == ' || (SELECT count(*) FROM users)
+  expect 200 '.message == "Activity stats"' "$(sql "SELECT '.stats | .total_users == ' || (SELECT count(*) FROM users WHERE deleted_at IS NULL)
     || ' and .active_users == ' || (SELECT count(*) FROM users WHERE verified_at IS NOT NULL AND blocked_at IS NULL)
     || ' and .total_posts == ' || (SELECT count(*) FROM posts) || ' and .total_comments == ' || (SELECT count(*) FROM comments)
     || ' and .total_likes == ' || (SELECT count(*) FROM likes) || ' and .total_subscriptions == ' || (SELECT count(*) FROM subscriptions)

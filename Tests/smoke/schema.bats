@@ -83,12 +83,13 @@ moderate() {
 counters_are_right() {
   equal "$(sql "SELECT 'post', s.* FROM post_stats s FULL JOIN posts p ON p.id = s.post_id
       WHERE p.id IS NULL OR s.post_id IS NULL OR (s.likes, s.comments) <>
-        ((SELECT count(*) FROM likes l WHERE l.post_id = p.id), (SELECT count(*) FROM comments c WHERE c.post_id = p.id))")" ''
+        ((SELECT count(*) FROM likes l WHERE l.post_id = p.id AND NOT l.hidden), (SELECT count(*) FROM comments c WHERE c.post_id = p.id AND NOT c.hidden))")" ''
   equal "$(sql "SELECT 'author', s.* FROM author_stats s FULL JOIN users u ON u.id = s.user_id
       WHERE u.id IS NULL OR s.user_id IS NULL
         OR s.last_post_id IS DISTINCT FROM (SELECT max(p.id) FROM posts p WHERE p.user_id = u.id)
         OR (s.posts, s.followers, s.following) <> ((SELECT count(*) FROM posts p WHERE p.user_id = u.id),
-          (SELECT count(*) FROM subscriptions f WHERE f.following_id = u.id), (SELECT count(*) FROM subscriptions f WHERE f.follower_id = u.id))")" ''
+          (SELECT count(*) FROM subscriptions f WHERE f.following_id = u.id AND NOT f.follower_hidden),
+          (SELECT count(*) FROM subscriptions f WHERE f.follower_id = u.id AND NOT f.following_hidden))")" ''
 }
 
 # -- Roles ------------------------------------------------------------------------------------------------------------
@@ -135,10 +136,10 @@ counters_are_right() {
         AND (has_any_column_privilege(rolname, c.oid, 'INSERT, UPDATE') OR has_table_privilege(rolname, c.oid, 'DELETE'))
       GROUP BY rolname ORDER BY rolname" | tr -d '|')" \
 'admin:moderation_actions insert
-auth:email_tokens insert update delete, hashes_in_work insert update delete, login_places insert update delete, outbox insert, registration_keys insert update, sessions insert update, throttles insert update delete, turns update, users insert update delete
+auth:email_tokens insert update delete, hashes_in_work insert update delete, login_places insert update delete, outbox insert, registration_keys insert update, sessions insert update, throttles insert update delete, users insert update delete
 feed:idempotency_keys insert update, subscriptions insert delete, users update
-operator:author_stats insert update, email_tokens delete, moderation_actions insert, outbox update delete, post_stats insert update, sessions update, throttles delete, turns update, users insert update delete
-posts:author_stats update, comments insert delete, idempotency_keys insert update, likes insert delete, pending_media insert update delete, post_stats update, posts insert update delete, reports insert, users update
+operator:author_stats insert update, email_tokens delete, moderation_actions insert, outbox update delete, post_stats insert update, sessions update, throttles delete, users insert update
+posts:author_stats update, comments insert delete, idempotency_keys insert update, likes insert delete, pending_media insert update delete, post_stats update, posts insert update delete, reports insert update, users update
 worker:email_tokens delete, idempotency_keys delete, login_places delete, outbox insert update delete, pending_media delete, registration_keys delete, sessions delete, throttles delete'
 }
 
@@ -295,6 +296,64 @@ worker:email_tokens delete, idempotency_keys delete, login_places delete, outbox
     -f like.sql@20 -f unlike.sql@20 -f comment.sql@10 -f uncomment.sql@10 -f write.sql@2 -f delete.sql@1 -f moderate.sql@1 -f follow.sql@8 -f unfollow.sql@8
   [[ $status == 0 ]] || printf '%s\n' "$output"
   [[ $output == *'number of failed transactions: 0 '* && $output != *aborted* && $output != *ERROR* ]]
+  counters_are_right
+}
+
+# settle: every step that is left.
+settle() {
+  while [[ $(sql 'SELECT settle_next_accounts(7)') == t ]]; do :; done
+  equal "$(sql 'SELECT * FROM unsettled_accounts')" ''
+}
+
+# hidden_is_right: every flag is that of its user.
+hidden_is_right() {
+  local table
+  for table in posts comments likes; do
+    equal "$(sql "SELECT '$table', r.* FROM $table r JOIN users u ON u.id = r.user_id WHERE r.hidden <> (u.blocked_at IS NOT NULL)")" ''
+  done
+  equal "$(sql "SELECT f.* FROM subscriptions f JOIN users a ON a.id = f.follower_id JOIN users b ON b.id = f.following_id
+    WHERE (f.follower_hidden, f.following_hidden) <> (NOT a.is_active, NOT b.is_active)")" ''
+}
+
+# As the services do it: whoever adds something locks their own row, and who is followed theirs.
+@test "while people are blocked, let in again and deleted nobody deadlocks, and in the end what is hidden and what is counted is right" {
+  sql "INSERT INTO users (username, email, hashed_password, verified_at)
+    SELECT 'crowd' || n, 'crowd' || n || '@example.org', 'x', now() FROM generate_series(1, 10) n"
+  local first last post pick me
+  first=$(sql "SELECT id FROM users WHERE username = 'crowd1'")
+  last=$((first + 9))
+  sql "INSERT INTO posts (user_id, title, content) SELECT $first + n % 8, 't', 'c' FROM generate_series(1, 24) n"
+  post=$(sql "SELECT max(id) - 23 FROM posts")
+  cd "$BATS_TEST_TMPDIR"
+  pick="\\set user random($first, $last)
+\\set other random($first, $last)
+\\set post random($post, $((post + 60)))"
+  me="WITH me AS (SELECT id FROM users WHERE id = :user AND is_active FOR SHARE), post AS (SELECT p.id, me.id AS user_id FROM me, posts p
+    WHERE p.id = :post AND (SELECT true FROM users a WHERE a.id = p.user_id AND a.blocked_at IS NULL) FOR KEY SHARE OF p)"
+  statement() { printf '%s\n%s\n' "$pick" "$2" >"$1.sql"; }
+  statement like "$me, liked AS (INSERT INTO likes (user_id, post_id) SELECT user_id, id FROM post ON CONFLICT DO NOTHING RETURNING post_id)
+    UPDATE post_stats s SET likes = s.likes + 1 FROM liked WHERE s.post_id = liked.post_id;"
+  statement comment "$me, added AS (INSERT INTO comments (user_id, post_id, content) SELECT user_id, id, 'c' FROM post RETURNING post_id)
+    UPDATE post_stats s SET comments = s.comments + 1 FROM added WHERE s.post_id = added.post_id;"
+  statement follow "WITH pair AS (SELECT u.id AS a, other.id AS b FROM users u, users other WHERE u.id = :user AND u.is_active AND other.id = :other
+    AND other.id <> u.id AND other.is_active FOR SHARE) INSERT INTO subscriptions (follower_id, following_id) SELECT a, b FROM pair ON CONFLICT DO NOTHING;"
+  statement unlike "DELETE FROM likes WHERE user_id = :user AND post_id = :post;"
+  statement unfollow "DELETE FROM subscriptions WHERE follower_id = :user AND following_id = :other;"
+  statement write "INSERT INTO posts (user_id, title, content) SELECT id, 't', 'c' FROM users WHERE id = :user AND is_active FOR SHARE;"
+  statement delete "DELETE FROM posts WHERE id = :post;"
+  statement block "INSERT INTO moderation_actions (actor_id, action, target_id) VALUES (1, 'block_user', :user);"
+  statement unblock "INSERT INTO moderation_actions (actor_id, action, target_id) VALUES (1, 'unblock_user', :user);"
+  statement settle "SELECT settle_next_accounts(5);"
+  statement leave "SELECT delete_account(:user, NULL) WHERE :user >= $last - 1;"
+  run pgbench --no-vacuum --client 16 --time 8 --protocol prepared "$SCRATCH_URL" -f like.sql@20 -f unlike.sql@10 -f comment.sql@10 \
+    -f follow.sql@10 -f unfollow.sql@5 -f write.sql@3 -f delete.sql@1 -f block.sql@2 -f unblock.sql@4 -f settle.sql@4 -f leave.sql@1
+  [[ $status == 0 ]] || printf '%s\n' "$output"
+  [[ $output == *'number of failed transactions: 0 '* && $output != *aborted* && $output != *ERROR* && $output != *WARNING* ]]
+  settle
+  hidden_is_right
+  equal "$(sql "SELECT count(*) FROM users WHERE deleted_at IS NOT NULL AND (EXISTS (SELECT FROM posts WHERE user_id = users.id)
+    OR EXISTS (SELECT FROM likes WHERE user_id = users.id) OR EXISTS (SELECT FROM subscriptions WHERE users.id IN (follower_id, following_id)))")" 0
+  sql "DELETE FROM users WHERE deleted_at IS NOT NULL"
   counters_are_right
 }
 

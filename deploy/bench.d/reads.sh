@@ -6,18 +6,19 @@
 list_statement='
 SELECT p.id, p.title, p.content, p.image_filename, p.image_key, p.image_alt, p.user_id, u.username, p.created_at, p.updated_at, s.likes, s.comments,
   coalesce((SELECT true FROM likes l WHERE l.user_id = :reader AND l.post_id = p.id), false)
-FROM posts p JOIN users u ON u.id = p.user_id AND u.blocked_at IS NULL JOIN post_stats s ON s.post_id = p.id
-WHERE p.id < :before
+FROM posts p CROSS JOIN LATERAL (SELECT username FROM users WHERE id = p.user_id AND blocked_at IS NULL LIMIT 1) u
+CROSS JOIN LATERAL (SELECT likes, comments FROM post_stats WHERE post_id = p.id LIMIT 1) s
+WHERE p.id < :before AND NOT p.hidden
 ORDER BY p.id DESC
 LIMIT :fetch;'
 
 comments_statement='
 SELECT c.id, c.content, c.post_id, c.user_id, u.username, c.created_at
-FROM posts p JOIN users author ON author.id = p.user_id AND author.blocked_at IS NULL
-JOIN comments c ON c.post_id = p.id
-JOIN users u ON u.id = c.user_id AND u.blocked_at IS NULL
-WHERE p.id = :post AND c.id > :after
-ORDER BY c.id
+FROM comments c CROSS JOIN LATERAL (SELECT username FROM users WHERE id = c.user_id AND blocked_at IS NULL LIMIT 1) u
+WHERE (c.post_id, c.hidden, c.id) > (
+    (SELECT p.id FROM posts p WHERE p.id = :post AND (SELECT true FROM users a WHERE a.id = p.user_id AND a.blocked_at IS NULL)), false, :after
+  ) AND (c.post_id, c.hidden) <= (:post, false)
+ORDER BY c.post_id, c.hidden, c.id
 LIMIT :fetch;'
 
 bench_reads() {

@@ -42,7 +42,7 @@ make_cluster() {
 # role_connections ROLE: how many connections a role may have: what its workers open, twice, since while they are replaced the old ones
 # are still there, and some for when one is lost and opened anew before the server has noticed.
 role_connections() {
-  local each=$((1 + CHATTY_WRITE_CONNECTIONS)) workers=$CHATTY_WORKERS
+  local each=$((2 + CHATTY_WRITE_CONNECTIONS)) workers=$CHATTY_WORKERS
   case $1 in
     # chatty-worker: the mails under way at once, the other jobs, notifications and the index. The operator: commands side by side.
     worker | operator) printf '20' && return ;;

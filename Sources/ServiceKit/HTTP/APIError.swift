@@ -25,6 +25,12 @@ public struct APIError: Error, Sendable {
     detail = .fields(fields)
   }
 
+  /// 308: the same is at another address of this server (RFC 9110, section 15.4.9).
+  ///
+  /// - Parameter address: a path and a query, escaped.
+  static func moved(to address: String) -> APIError {
+    APIError(308, "Permanent Redirect", headers: [("Location", address)])
+  }
   public static func badRequest(_ text: String) -> APIError { APIError(400, text) }
   /// 401 with the challenge of RFC 6750, section 3.
   public static let unauthorized = refused("Not authenticated")
@@ -41,6 +47,9 @@ public struct APIError: Error, Sendable {
   public static let tooLarge = tooLarge("Request body too large")
   public static func tooLarge(_ text: String) -> APIError { APIError(413, text) }
   public static let unsupportedMediaType = APIError(415, "Unsupported media type")
+  /// 415 with the one coding that is taken: none (RFC 9110, section 12.5.3).
+  static let unsupportedContentCoding = APIError(
+    415, "Content-Encoding is not supported: send the body as it is", headers: [("Accept-Encoding", "identity")])
   /// 422 for one field, found to be wrong after all had been validated.
   package static func invalid(_ flaw: FieldFlaw, _ place: String, _ name: String, _ input: JSONValue) -> APIError {
     APIError(fields: [FieldError(flaw, place, name, input)])
@@ -147,6 +156,7 @@ public struct FieldFlaw: Error {
   static let notObject = FieldFlaw(
     type: "model_attributes_type", message: "Input should be a valid dictionary or object to extract fields from")
   static let invalidJSON = FieldFlaw(type: "json_invalid", message: "JSON decode error")
+  static let multilineText = FieldFlaw.value("String may not contain line breaks or control characters")
 
   public static func tooShort(_ minimum: Int) -> FieldFlaw {
     FieldFlaw(type: "string_too_short", message: "String should have at least \(minimum) character\(minimum == 1 ? "" : "s")")

@@ -77,6 +77,19 @@ package enum TagCondition {
     }
     self = .of(tags)
   }
+
+  /// Whether a header's value has a tag of ours that something on the way has changed, so that it cannot match: marked it as weak, or put the
+  /// name of a compression behind it.
+  package static func hasAlteredTag(_ field: String) -> Bool {
+    field.split(separator: ",").contains { element in
+      let element = element.drop { $0 == " " || $0 == "\t" }
+      let isWeak = element.hasPrefix("W/")
+      guard let opening = element.firstIndex(of: "\"") else { return false }
+      let text = element[element.index(after: opening)...].prefix { $0 != "\"" }
+      let end = text.lastIndex { $0 == "-" || $0 == ";" || $0 == ":" }
+      return isWeak && EntityTag(text) != nil || end.map { EntityTag(text[..<$0]) != nil } ?? false
+    }
+  }
 }
 
 extension Reply {
@@ -85,15 +98,19 @@ extension Reply {
   /// - Parameter version: of what was written; grows with every edit.
   public static func json(_ value: some Encodable, version: Int64, _ request: Request) -> Reply {
     var reply = Reply.json(value)
-    let tag = EntityTag(version: version, of: reply.response.body)
-    // A cache may keep it for the same reader, and asks each time whether it still holds.
-    reply.response.headers += [("ETag", tag.text), ("Cache-Control", "no-cache"), ("Vary", "Authorization")]
+    reply.tag(version: version, request)
+    return reply
+  }
+
+  /// Tags the answer with what is in it, or says that the client has it already.
+  mutating func tag(version: Int64, _ request: Request) {
+    let tag = EntityTag(version: version, of: response.body)
+    response.headers.append(("ETag", tag.text))
     switch request.header("HTTP_IF_NONE_MATCH").map({ TagCondition($0, weakToo: true) }) {
-    case .any: reply.becomeNotModified()
-    case .of(let tags) where tags.contains(tag): reply.becomeNotModified()
+    case .any: becomeNotModified()
+    case .of(let tags) where tags.contains(tag): becomeNotModified()
     case .of, nil: break
     }
-    return reply
   }
 
   /// The length of the body is told all the same, which is that of the answer with status 200 (RFC 9110, section 8.6).
@@ -110,5 +127,16 @@ extension Request {
     case .of(let tags): tags.map(\.version)
     case .any, nil: nil
     }
+  }
+}
+
+extension Context {
+  /// 412 for a change that depends on `If-Match`.
+  ///
+  /// - Parameter text: what is said if the thing has changed since. Of tags that were changed on the way it is not known.
+  public func preconditionFailed(_ text: String) -> APIError {
+    guard let field = request.parameter("HTTP_IF_MATCH"), TagCondition.hasAlteredTag(field) else { return .preconditionFailed(text) }
+    return .preconditionFailed(
+      "If-Match needs the entity tag as it was sent: a weak one, or one that a proxy has changed for compressing, matches nothing")
   }
 }

@@ -32,6 +32,7 @@ public final class Input {
     if case .unread = bodyState {
     } else {
       if request.raw.bodyIsTooLarge { throw .tooLarge }
+      if request.hasCodedBody { throw .unsupportedContentCoding }
       if !request.hasJSONBody, !takesForms || request.formBoundary == nil { throw .unsupportedMediaType }
     }
     guard errors.isEmpty else { throw APIError(fields: errors) }
@@ -103,7 +104,8 @@ public final class Input {
   /// For routes whose body may be left out: without one, none of its fields may be asked for.
   public var hasBody: Bool { !request.raw.body.isEmpty }
 
-  /// A text without the white space around it, its lines divided by line feeds: browsers send CR LF in forms, whatever was typed.
+  /// A text without the white space around it, its lines divided by line feeds: browsers send CR LF in forms, whatever was typed. Empty if
+  /// nothing of it can be seen (`VisibleText`).
   ///
   /// - Parameter length: how many characters (Unicode scalar values) it may have then.
   public func text(_ name: String, _ length: ClosedRange<Int>) -> String {
@@ -115,10 +117,21 @@ public final class Input {
     optionalText(name, length, isRequired: false)
   }
 
-  private func optionalText(_ name: String, _ length: ClosedRange<Int>, isRequired: Bool) -> String? {
+  /// As `text`, without line breaks and control characters.
+  public func line(_ name: String, _ length: ClosedRange<Int>) -> String {
+    optionalText(name, length, isRequired: true, isLine: true) ?? ""
+  }
+
+  /// As `line`; nil if the field is absent or null.
+  public func optionalLine(_ name: String, _ length: ClosedRange<Int>) -> String? {
+    optionalText(name, length, isRequired: false, isLine: true)
+  }
+
+  private func optionalText(_ name: String, _ length: ClosedRange<Int>, isRequired: Bool, isLine: Bool = false) -> String? {
     guard let sent = string(name, isRequired: isRequired) else { return nil }
-    let text = Self.trimmed(Self.withLineFeeds(sent))
-    if let flaw = Self.flaw(in: text, length) { reject(flaw, "body", name, .string(sent)) }
+    let text = VisibleText.of(Self.trimmed(Self.withLineFeeds(sent)))
+    let lineFlaw = isLine ? VisibleText.lineFlaw(in: text) : nil
+    if let flaw = Self.flaw(in: text, length) ?? lineFlaw { reject(flaw, "body", name, .string(sent)) }
     return text
   }
 
@@ -223,7 +236,7 @@ public final class Input {
         errors.append(FieldError(.notObject, "body", nil, value))
       }
     } catch {
-      let flaw = FieldFlaw.invalidJSON
+      let flaw = FieldFlaw(error.reason)
       errors.append(FieldError(type: flaw.type, loc: [.name("body"), .offset(error.offset)], msg: flaw.message, input: .object([:])))
     }
   }
@@ -280,8 +293,11 @@ public final class Input {
 
 /// Whole numbers in a path or a query.
 enum IntegerField {
+  /// In plain decimal, so that a thing has one address.
   static func id(_ text: String) -> Result<Int64, FieldFlaw> {
-    parse(text).flatMap { $0 > 0 ? .success($0) : .failure(.notGreater(than: 0)) }
+    let isPlain = text == "0" || !text.hasPrefix("0") && !text.hasPrefix("+")
+    guard isPlain else { return .failure(.unparsableInteger) }
+    return parse(text).flatMap { $0 > 0 ? .success($0) : .failure(.notGreater(than: 0)) }
   }
 
   static func number(_ text: String, in range: ClosedRange<Int64>) -> Result<Int64, FieldFlaw> {

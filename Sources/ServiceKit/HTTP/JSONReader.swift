@@ -3,15 +3,27 @@
 
 /// Parses one JSON text.
 package struct JSONReader {
-  /// Where a text stops being JSON, as an offset in bytes.
+  /// Where a text stops being JSON, or JSON that is taken here, as an offset in bytes.
   package struct Failure: Error, Equatable {
     package let offset: Int
+    package var reason = Reason.notJSON
+  }
+
+  package enum Reason: Equatable, Sendable {
+    case notJSON
+    // The rest is JSON by RFC 8259, which leaves such limits to each implementation (section 9).
+    case tooDeep
+    case tooManyValues
+    case numberTooLarge
   }
 
   /// How deep values may be nested: nothing that we are sent goes beyond two.
-  private static let depthLimit = 32
+  static let depthLimit = 32
   /// How many values there may be, each of which takes far more memory than it has bytes: nothing that we are sent has ten.
-  private static let countLimit = 1000
+  static let countLimit = 1000
+
+  /// What some editors and libraries put before a text. It is no JSON, but may be passed over (RFC 8259, section 8.1).
+  private static let byteOrderMark: [UInt8] = [0xef, 0xbb, 0xbf]
 
   private let bytes: [UInt8]
   private var place = 0
@@ -22,6 +34,7 @@ package struct JSONReader {
   /// - Parameter bytes: the text, in UTF-8.
   package static func parse(_ bytes: [UInt8]) throws(Failure) -> JSONValue {
     var reader = JSONReader(bytes)
+    if bytes.starts(with: byteOrderMark) { reader.place = byteOrderMark.count }
     let value = try reader.value(depth: 0)
     reader.skipBlanks()
     guard reader.place == bytes.count else { throw reader.failure }
@@ -44,7 +57,9 @@ package struct JSONReader {
   private mutating func value(depth: Int) throws(Failure) -> JSONValue {
     skipBlanks()
     count += 1
-    guard depth < Self.depthLimit, count <= Self.countLimit, let byte = next else { throw failure }
+    guard let byte = next else { throw failure }
+    guard depth < Self.depthLimit else { throw Failure(offset: place, reason: isBalanced ? .tooDeep : .notJSON) }
+    guard count <= Self.countLimit else { throw Failure(offset: place, reason: .tooManyValues) }
     switch byte {
     case UInt8(ascii: "{"): return try object(depth)
     case UInt8(ascii: "["): return try array(depth)
@@ -54,6 +69,26 @@ package struct JSONReader {
     case UInt8(ascii: "n"): return try word("null", .null)
     default: return try number()
     }
+  }
+
+  /// Whether every bracket has its partner: what nests without an end is no JSON.
+  private var isBalanced: Bool {
+    var open: [UInt8] = []
+    var isInString = false
+    var isEscaped = false
+    for byte in bytes {
+      switch byte {
+      case _ where isEscaped: isEscaped = false
+      case UInt8(ascii: "\\") where isInString: isEscaped = true
+      case UInt8(ascii: "\""): isInString.toggle()
+      case _ where isInString: break
+      // The closing bracket of each is two behind it in ASCII.
+      case UInt8(ascii: "["), UInt8(ascii: "{"): open.append(byte + 2)
+      case UInt8(ascii: "]"), UInt8(ascii: "}"): if open.popLast() != byte { return false }
+      default: break
+      }
+    }
+    return open.isEmpty && !isInString
   }
 
   private mutating func word(_ word: StaticString, _ value: JSONValue) throws(Failure) -> JSONValue {
@@ -111,7 +146,7 @@ package struct JSONReader {
     }
     let text = String(decoding: bytes[start..<place], as: UTF8.self)
     if isWhole, let integer = Int64(text) { return .integer(integer) }
-    guard let number = Double(text), number.isFinite else { throw Failure(offset: start) }
+    guard let number = Double(text), number.isFinite else { throw Failure(offset: start, reason: .numberTooLarge) }
     return .number(number)
   }
 
@@ -179,5 +214,18 @@ package struct JSONReader {
     }
     place += 4
     return value
+  }
+}
+
+extension FieldFlaw {
+  /// What a client is told of a body that is not taken: in pydantic's words if it is not JSON, and if it is, which limit it is over.
+  init(_ reason: JSONReader.Reason) {
+    self =
+      switch reason {
+      case .notJSON: .invalidJSON
+      case .tooDeep: .value("JSON may be nested at most \(JSONReader.depthLimit) levels deep here")
+      case .tooManyValues: .value("JSON may have at most \(JSONReader.countLimit) values here")
+      case .numberTooLarge: .value("a number is beyond the range of a double")
+      }
   }
 }

@@ -50,9 +50,7 @@ extension Request {
     var pairs = query.rawPairs.filter { !["limit", "cursor"].contains($0.name) }.map(\.text)
     pairs.append("limit=\(limit)")
     pairs.append("cursor=\(cursor)")
-    let address = "\(path.text)?\(pairs.joined(separator: "&"))"
-    // These are no part of an address (RFC 3986, appendix A), but clients send them, and in the header they would end it.
-    return address.replacing("<", with: "%3C").replacing(">", with: "%3E").replacing("\"", with: "%22")
+    return PercentEncoding.address("\(path.text)?\(pairs.joined(separator: "&"))")
   }
 }
 

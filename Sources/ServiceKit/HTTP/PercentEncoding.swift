@@ -19,6 +19,28 @@ enum PercentEncoding {
     return String(decoding: bytes, as: UTF8.self)
   }
 
+  /// An address as a header can carry it. Clients send what is no part of one (RFC 3986, appendix A): in `Link` angle brackets and quotation
+  /// marks would end it. Byte by byte: a mark that stands on one of them makes it another character, but does not hide it from who reads
+  /// the header.
+  static func address(_ text: String) -> String {
+    guard text.utf8.contains(where: isForeign) else { return text }
+    var bytes: [UInt8] = []
+    for byte in text.utf8 {
+      if isForeign(byte) {
+        bytes += [UInt8(ascii: "%"), hexadecimal[Int(byte >> 4)], hexadecimal[Int(byte & 15)]]
+      } else {
+        bytes.append(byte)
+      }
+    }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+
+  private static let hexadecimal = Array("0123456789ABCDEF".utf8)
+
+  private static func isForeign(_ byte: UInt8) -> Bool {
+    byte <= 0x20 || byte >= 0x7f || byte == UInt8(ascii: "<") || byte == UInt8(ascii: ">") || byte == UInt8(ascii: "\"")
+  }
+
   private static func digit(_ byte: UInt8) -> UInt8? {
     switch byte {
     case UInt8(ascii: "0")...UInt8(ascii: "9"): byte - UInt8(ascii: "0")

@@ -38,8 +38,15 @@ public struct Request {
     guard let type = raw.parameter("CONTENT_TYPE") else { return true }
     // What nearly everybody sends, before it is taken apart character by character.
     if type == "application/json" { return true }
-    let essence = type.prefix { $0 != ";" }.lowercased().filter { $0 != " " }
+    // White space is blanks and tabs (RFC 9110, section 5.6.3).
+    let essence = type.prefix { $0 != ";" }.lowercased().filter { $0 != " " && $0 != "\t" }
     return essence == "application/json" || (essence.hasPrefix("application/") && essence.hasSuffix("+json"))
+  }
+
+  /// The body is compressed or otherwise not what its media type says before it is decoded (RFC 9110, section 8.4).
+  var hasCodedBody: Bool {
+    guard let coding = raw.parameter("HTTP_CONTENT_ENCODING") else { return false }
+    return coding.lowercased() != "identity"
   }
 }
 

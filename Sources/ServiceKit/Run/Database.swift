@@ -19,19 +19,24 @@ public struct Database {
     present = transaction
   }
 
-  /// Runs a statement that changes nothing.
+  /// Runs a statement that changes nothing and gives a list: it goes through as many rows as it takes, and does not hold up `readOne`.
   public func read<Row: RowDecodable>(_ query: Query, as type: Row.Type) async throws(APIError) -> [Row] {
     do throws(PostgresError) {
       if let present { return try await present.all(query, as: type) }
-      return try await client.read(query, as: type)
+      return try await client.list(query, as: type)
     } catch {
       throw APIError(error)
     }
   }
 
-  /// As `read`, for at most one row.
+  /// Runs a statement that changes nothing and looks up one row at most.
   public func readOne<Row: RowDecodable>(_ query: Query, as type: Row.Type) async throws(APIError) -> Row? {
-    try await read(query, as: type).first
+    do throws(PostgresError) {
+      if let present { return try await present.one(query, as: type) }
+      return try await client.readOne(query, as: type)
+    } catch {
+      throw APIError(error)
+    }
   }
 
   /// Runs a statement that changes something, as a transaction of its own unless this is the database within one; never twice.

@@ -30,29 +30,31 @@ package final class Dispatcher {
     if path == Readiness.path { return await Readiness.respond(to: raw, database, pool: settings.pool) }
     var routeName = "none"
     var caller = Caller.anonymous
-    var response: FastCGI.Response
+    var caching = Caching.none
+    var reply: Reply
     var failure: APIError?
     do throws(APIError) {
-      let (route, values) = try router.find(raw.method, path)
-      routeName = route.pattern
-      guard isWorthBeginning(raw) else { throw .unavailable }
-      switch route.access {
-      case .anyone: break
-      case .optional: caller = verifier.caller(authorization: raw.parameter("HTTP_AUTHORIZATION")) ?? .anonymous
-      case .user:
-        guard let known = verifier.caller(authorization: raw.parameter("HTTP_AUTHORIZATION")) else { throw .unauthorized }
-        caller = known
+      switch try router.find(raw.method, path, query: query) {
+      case .options(let allowed):
+        reply = Reply(allowed: allowed)
+      case .route(let route, let values):
+        routeName = route.pattern
+        caching = Caching(route)
+        guard isWorthBeginning(raw) else { throw .unavailable }
+        caller = try verifier.caller(of: raw, route.access)
+        let request = Request(raw, path: path, query: query, values: values)
+        let context = Context(caller: caller, database: database, settings: settings, request: raw, route: routeName)
+        reply = try await route.handler(request, context)
+        caching.tag(&reply, request)
       }
-      let request = Request(raw, path: path, query: query, values: values)
-      let context = Context(caller: caller, database: database, settings: settings, request: raw, route: routeName)
-      response = try await route.handler(request, context).response
     } catch {
       failure = error
-      response = Reply(error).response
+      reply = Reply(error)
     }
-    if raw.method == "HEAD" { response.omitsBody = true }
-    log(raw, routeName, caller, response.status, failure, started)
-    return response
+    caching.announce(in: &reply)
+    if raw.method == "HEAD" { reply.response.omitsBody = true }
+    log(raw, routeName, caller, reply.response.status, failure, started)
+    return reply.response
   }
 
   /// nginx says when it had the whole request: seconds since 1970 with milliseconds.
@@ -84,6 +86,20 @@ package final class Dispatcher {
   private static func split(_ target: String) -> (path: String, query: String) {
     guard let mark = target.utf8.firstIndex(of: UInt8(ascii: "?")) else { return (target, "") }
     return (String(target[..<mark]), String(target[target.utf8.index(after: mark)...]))
+  }
+}
+
+extension TokenVerifier {
+  /// Who makes a request, as far as its token tells.
+  ///
+  /// - Throws: 401 if the route asks for somebody who is known, or if there is a token that counts for nothing: who believes to be logged in
+  ///   is told, rather than answered like somebody else.
+  fileprivate func caller(of raw: FastCGI.Request, _ access: Route.Access) throws(APIError) -> Caller {
+    guard access != .anyone else { return .anonymous }
+    let authorization = raw.parameter("HTTP_AUTHORIZATION")
+    if access == .optional, authorization == nil { return .anonymous }
+    guard let caller = caller(authorization: authorization) else { throw .unauthorized }
+    return caller
   }
 }
 

@@ -63,10 +63,20 @@ struct Router {
 
   init(_ routes: [Route]) { self.routes = routes }
 
-  /// The row for a method and a path, and the path's values, percent-decoded. HEAD goes where GET does.
+  /// What a method and a path lead to.
+  enum Destination {
+    /// A row, and the path's values, percent-decoded.
+    case route(Route, PathValues.Pairs)
+    /// OPTIONS of a known path: the methods that its rows have.
+    case options([String])
+  }
+
+  /// HEAD goes where GET does.
   ///
-  /// - Throws: 404 for a path that no row has, 405 for one that only rows of other methods have.
-  func find(_ method: String, _ path: String) throws(APIError) -> (route: Route, values: PathValues.Pairs) {
+  /// - Parameter query: for the address that a path with a slash too much is sent to.
+  /// - Throws: 404 for a path that no row has, 405 for one that only rows of other methods have, 308 for one that has rows without the slash
+  ///   at its end.
+  func find(_ method: String, _ path: String, query: String) throws(APIError) -> Destination {
     let method = method == "HEAD" ? "GET" : method
     var parts = path.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
     guard parts.first?.isEmpty == true else { throw .notFound() }
@@ -75,13 +85,20 @@ struct Router {
     if path.utf8.contains(UInt8(ascii: "%")) { parts = parts.map { Substring(PercentEncoding.decode($0, plusIsSpace: false)).utf8 } }
     var allowed: [String] = []
     for route in routes where Self.matches(route, parts) {
-      if route.method == method { return (route, Self.values(route, parts)) }
+      if route.method == method { return .route(route, Self.values(route, parts)) }
       allowed.append(contentsOf: route.method == "GET" ? ["GET", "HEAD"] : [route.method])
     }
-    throw allowed.isEmpty ? .notFound() : .methodNotAllowed(allowed)
+    if !allowed.isEmpty {
+      if method == "OPTIONS" { return .options(allowed) }
+      throw .methodNotAllowed(allowed)
+    }
+    if parts.last?.isEmpty == true, routes.contains(where: { Self.matches($0, parts.dropLast()) }) {
+      throw .moved(to: PercentEncoding.address("\(path.dropLast())\(query.isEmpty ? "" : "?\(query)")"))
+    }
+    throw .notFound()
   }
 
-  private static func matches(_ route: Route, _ parts: [Substring.UTF8View]) -> Bool {
+  private static func matches(_ route: Route, _ parts: some Collection<Substring.UTF8View>) -> Bool {
     guard route.segments.count == parts.count else { return false }
     for (segment, part) in zip(route.segments, parts) {
       switch segment {

@@ -543,8 +543,8 @@ wrong_password() {
   for statement in admin recommendations worker operator; do may_not "$statement" 'SELECT take_key(1)'; done
   for statement in 'LOCK TABLE migrations' 'LOCK TABLE turns' 'LOCK TABLE users' 'SELECT FROM turns FOR UPDATE'; do may_not feed "$statement"; done
   may_not operator 'LOCK TABLE migrations IN SHARE MODE'
-  may auth "SELECT name FROM turns WHERE name = 'deletion' FOR UPDATE"
-  may operator "SELECT name FROM turns WHERE name = 'deletion' FOR UPDATE"
+  may_not auth "SELECT name FROM turns WHERE name = 'settling' FOR UPDATE"
+  may_not operator "SELECT name FROM turns WHERE name = 'settling' FOR UPDATE"
   may_not auth "UPDATE turns SET name = 'another'"
   may_not auth "DELETE FROM turns"
   may_not posts "CREATE TEMPORARY TABLE x (y integer)"

@@ -144,9 +144,10 @@ extension PostService {
         """
         SELECT \(Comment.columns)
         FROM comments c CROSS JOIN LATERAL (\(author(of: "c"))) u
-        -- A range of one index, and its order: where most comments are on one post, all comments by id would look as good.
-        WHERE (c.post_id, c.hidden, c.id) > ((\(visible(post))), false, \(page.after)) AND (c.post_id, c.hidden) <= (\(post), false)
-        ORDER BY c.post_id, c.hidden, c.id
+        -- A range of one index, and its order: where most comments are on one post, all comments by id would look as good. It ends where
+        -- the hidden ones begin.
+        WHERE c.post_id = (\(visible(post))) AND (c.hidden, c.id) > (false, \(page.after)) AND c.hidden <= false
+        ORDER BY c.hidden, c.id
         LIMIT \(page.fetch)
         """, as: Comment.self)
     }

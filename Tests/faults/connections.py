@@ -60,12 +60,15 @@ def main():
     began = time.monotonic()
     said = collections.Counter()
     gone = set()
-    for number, _ in poll.poll(500):
-        try:
-            said[held[number].recv(100)[9:12].decode() or "closed"] += 1
-        except OSError:
-            said["closed"] += 1
-        gone.add(number)
+    # Until a second has brought no further answer.
+    while ready := poll.poll(1000):
+        for number, _ in ready:
+            try:
+                said[held[number].recv(100)[9:12].decode() or "closed"] += 1
+            except OSError:
+                said["closed"] += 1
+            poll.unregister(number)
+            gone.add(number)
     others = sum(ask((URL.hostname, URL.port), f"127.0.1.{n}", "/posts") == 200 for n in range(1, 61))
     operations = [ask(("127.0.0.1", port), "127.0.0.1", path) for path in ("/livez", "/readyz") * 3]
     print(len(held) - len(gone), "held,", others, "of 60 answered, operations", *operations, *(f"{status}:{n}" for status, n in sorted(said.items())))

@@ -95,8 +95,9 @@ def mutations(seed):
 
 def send(path, data):
     with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(20)
+        # Without a timeout yet: with one it would fail, and not wait, where the socket's queue is full.
         connection.connect(path)
+        connection.settimeout(20)
         try:
             connection.sendall(data)
             connection.shutdown(socket.SHUT_WR)

@@ -135,13 +135,19 @@ is_build_held_up() {
   [[ $(sql "SELECT count(*) FROM pg_stat_activity WHERE usename = 'chatty_worker' AND wait_event_type = 'Lock' AND query LIKE 'COPY likes%'") == 1 ]]
 }
 
+is_locked() { [[ $(sql "SELECT count(*) FROM pg_locks WHERE relation = 'likes'::regclass AND mode = 'AccessExclusiveLock' AND granted") == 1 ]]; }
+
 no_build() { [[ -z $(stack_processes | awk '$2 == "chatty"') ]]; }
 
 @test "mail goes out while a build takes long, and the worker's end is the build's" {
-  sql "BEGIN; LOCK TABLE likes; SELECT pg_sleep(20); COMMIT" 3>&- &
-  local holder=$!
+  # A change of an account would wait for the lock too, so it comes before, and the worker finds it afterwards.
+  sv -w 10 down "$CHATTY_HOME/service/worker"
   resident somebody
   sql "UPDATE users SET verified_at = now() WHERE id = $(id_of somebody)"
+  sql "BEGIN; LOCK TABLE likes; SELECT pg_sleep(20); COMMIT" 3>&- &
+  local holder=$!
+  eventually 5 is_locked
+  sv -w 10 up "$CHATTY_HOME/service/worker"
   eventually 15 is_build_held_up
   register waiting
   link_for waiting

@@ -132,7 +132,7 @@ with_byte() {
 }
 
 is_build_held_up() {
-  [[ $(sql "SELECT count(*) FROM pg_stat_activity WHERE usename = 'chatty_worker' AND wait_event_type = 'Lock' AND query LIKE 'COPY likes%'") == 1 ]]
+  [[ $(sql "SELECT count(*) FROM pg_stat_activity WHERE usename = 'chatty_worker' AND wait_event_type = 'Lock' AND query LIKE 'COPY (SELECT user_id, post_id FROM likes%'") == 1 ]]
 }
 
 is_locked() { [[ $(sql "SELECT count(*) FROM pg_locks WHERE relation = 'likes'::regclass AND mode = 'AccessExclusiveLock' AND granted") == 1 ]]; }

@@ -45,7 +45,8 @@ public struct MadeImage: Sendable {
       (image, thumbnail) = try WebPCodec.reencodeAnimation(file, thumbnailSide: Self.thumbnailSide)
     case .webp(let file):
       let raster = try WebPCodec.decode(file)
-      image = try WebPCodec.encode(raster, isLossless: file.isLossless)
+      let isKept = !file.isLossless && Colours.leaveAsTheyAre(file.profile)
+      image = try isKept ? WebPCodec.encodeAgain(file) : WebPCodec.encode(raster, isLossless: file.isLossless)
       thumbnail = try WebPCodec.encode(raster.fitted(into: Self.thumbnailSide), isLossless: file.isLossless)
     }
   }

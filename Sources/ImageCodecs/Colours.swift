@@ -8,6 +8,8 @@ import Glibc
 /// Which colours the numbers of a picture mean, as Little CMS knows it.
 final class Meaning {
   fileprivate let profile: cmsHPROFILE
+  /// Those that were asked for: an animation has one for all its frames.
+  private var transforms: [Raster.Channels: Transform?] = [:]
 
   private init?(_ profile: cmsHPROFILE?) {
     guard let profile else { return nil }
@@ -49,6 +51,16 @@ final class Meaning {
     return Meaning(cmsCreateGrayProfile(&white, curve))
   }
 
+  /// From colours of 8 bits to sRGB; nil if they are sRGB.
+  fileprivate func transform(of channels: Raster.Channels) -> Transform? {
+    if let known = transforms[channels] { return known }
+    let layout = channels == .rgba ? chatty_rgba8 : chatty_rgb8
+    var transform = Meaning.sRGB.flatMap { Transform(self, layout, $0, layout) }
+    if transform?.changesNothing(channels: channels) == true { transform = nil }
+    transforms[channels] = .some(transform)
+    return transform
+  }
+
   var isGrey: Bool { cmsGetColorSpace(profile) == cmsSigGrayData }
   var isColours: Bool { cmsGetColorSpace(profile) == cmsSigRgbData }
   var isInks: Bool { cmsGetColorSpace(profile) == cmsSigCmykData }
@@ -74,6 +86,12 @@ enum ToneCurve {
 enum Colours {
   // MARK: Pixels to sRGB
 
+  /// Whether the numbers of a picture of red, green and blue are those of sRGB already.
+  static func leaveAsTheyAre(_ profile: [UInt8]?) -> Bool {
+    guard let meaning = Meaning(profile: profile), meaning.isColours else { return true }
+    return meaning.transform(of: .rgb) == nil
+  }
+
   static func inSRGB(_ raster: Raster, _ profile: [UInt8]?) -> Raster {
     guard let meaning = Meaning(profile: profile) else { return raster }
     return inSRGB(raster, meaning)
@@ -81,11 +99,7 @@ enum Colours {
 
   static func inSRGB(_ raster: Raster, _ meaning: Meaning) -> Raster {
     if raster.channels == .grey { return greyInSRGB(raster, meaning) }
-    guard meaning.isColours, let sRGB = Meaning.sRGB else { return raster }
-    let layout = raster.channels == .rgba ? chatty_rgba8 : chatty_rgb8
-    guard let transform = Transform(meaning, layout, sRGB, layout), !transform.changesNothing(channels: raster.channels) else {
-      return raster
-    }
+    guard meaning.isColours, let transform = meaning.transform(of: raster.channels) else { return raster }
     var result = raster
     transform.apply(to: &result.pixels, pixels: raster.width * raster.height)
     return result

@@ -8,6 +8,7 @@ struct FramePainter {
   private var canvas: Raster
   /// What the next frame finds.
   private var before: Raster
+  private var meaning: Meaning??
 
   init(_ file: PNGFile) {
     self.file = file
@@ -17,7 +18,7 @@ struct FramePainter {
 
   /// - Returns: the canvas with this frame on it.
   mutating func paint(_ frame: PNGFile.Frame) throws(ImageError) -> Raster {
-    let pixels = try PNGCodec.decode(file.bytes(of: frame), file.codePoints)
+    let pixels = try PNGCodec.decode(file.bytes(of: frame), file.codePoints, &meaning)
     canvas = before
     for row in 0..<frame.height {
       for column in 0..<frame.width {

@@ -66,7 +66,7 @@ final class GIFAnimation {
         canvas.pixels[place + 3] = 255
       }
     }
-    return try encode(canvas.fitted(into: side), with: colours)
+    return try encode(canvas.fitted(into: side))
   }
 
   private typealias Colour = (UInt8, UInt8, UInt8)
@@ -152,32 +152,59 @@ final class GIFAnimation {
     return try output.finish()
   }
 
-  /// With the colours that the original has, since those were chosen for it: each pixel gets the nearest.
-  private func encode(_ raster: Raster, with colours: [Colour]) throws(ImageError) -> [UInt8] {
-    var nearest: [UInt32: UInt8] = [:]
-    let usable = colours.isEmpty ? [(0, 0, 0)] : colours.prefix(255)
-    let transparent = usable.count
-    let pixels = stride(from: 0, to: raster.pixels.count, by: 4).map { place -> UInt8 in
-      guard raster.pixels[place + 3] >= 128 else { return UInt8(transparent) }
-      let (red, green, blue) = (Int(raster.pixels[place]), Int(raster.pixels[place + 1]), Int(raster.pixels[place + 2]))
-      let word = UInt32(red << 16 | green << 8 | blue)
-      if let known = nearest[word] { return known }
-      var best = (distance: Int.max, number: 0)
-      for (number, colour) in usable.enumerated() {
-        let (r, g, b) = (red - Int(colour.0), green - Int(colour.1), blue - Int(colour.2))
-        let distance = 3 * r * r + 6 * g * g + b * b
-        if distance < best.distance { best = (distance, number) }
-      }
-      nearest[word] = UInt8(best.number)
-      return UInt8(best.number)
+  /// With colours of its own: averaging has made some that the original has not.
+  private func encode(_ raster: Raster) throws(ImageError) -> [UInt8] {
+    var (colours, numbers) = try Self.counted(raster)
+    let transparent = colours.count
+    var isClear = false
+    for pixel in numbers.indices where raster.pixels[pixel * 4 + 3] < 128 {
+      numbers[pixel] = UInt8(transparent)
+      isClear = true
     }
-    let map = try ColourMap(usable + [(0, 0, 0)])
+    let map = try ColourMap(colours + [(0, 0, 0)])
     let output = try GIFWriter(width: raster.width, height: raster.height, background: 0, map.pointer)
-    let isClear = pixels.contains(UInt8(transparent))
-    try pixels.withUnsafeBufferPointer { buffer throws(ImageError) in
+    try numbers.withUnsafeBufferPointer { buffer throws(ImageError) in
       let frame = Frame(raster, pixels: buffer, transparent: isClear ? transparent : nil)
       try output.add(frame.control, left: 0, top: 0, width: frame.width, height: frame.height, nil, frame.pixels)
     }
     return try output.finish()
+  }
+
+  private static func counted(_ raster: Raster) throws(ImageError) -> (colours: [Colour], numbers: [UInt8]) {
+    if let exact = exactly(raster) { return exact }
+    return try quantized(raster)
+  }
+
+  /// Up to 255 colours as they are; nil for more.
+  private static func exactly(_ raster: Raster) -> (colours: [Colour], numbers: [UInt8])? {
+    var known: [UInt32: UInt8] = [:]
+    var colours: [Colour] = []
+    var numbers = [UInt8](repeating: 0, count: raster.width * raster.height)
+    for pixel in numbers.indices where raster.pixels[pixel * 4 + 3] >= 128 {
+      let colour = (raster.pixels[pixel * 4], raster.pixels[pixel * 4 + 1], raster.pixels[pixel * 4 + 2])
+      let word = UInt32(colour.0) << 16 | UInt32(colour.1) << 8 | UInt32(colour.2)
+      if known[word] == nil {
+        guard colours.count < 255 else { return nil }
+        known[word] = UInt8(colours.count)
+        colours.append(colour)
+      }
+      numbers[pixel] = known[word] ?? 0
+    }
+    return (colours, numbers)
+  }
+
+  /// 255 colours, chosen by GIFLIB.
+  private static func quantized(_ raster: Raster) throws(ImageError) -> (colours: [Colour], numbers: [UInt8]) {
+    let count = raster.width * raster.height
+    var (red, green, blue) = ([UInt8](repeating: 0, count: count), [UInt8](repeating: 0, count: count), [UInt8](repeating: 0, count: count))
+    for pixel in 0..<count where raster.pixels[pixel * 4 + 3] >= 128 {
+      (red[pixel], green[pixel], blue[pixel]) = (raster.pixels[pixel * 4], raster.pixels[pixel * 4 + 1], raster.pixels[pixel * 4 + 2])
+    }
+    var size: Int32 = 255
+    var numbers = [UInt8](repeating: 0, count: count)
+    var colours = [GifColorType](repeating: GifColorType(Red: 0, Green: 0, Blue: 0), count: 256)
+    let status = GifQuantizeBuffer(UInt32(raster.width), UInt32(raster.height), &size, &red, &green, &blue, &numbers, &colours)
+    guard status == GIF_OK else { throw .undecodable }
+    return (colours.prefix(Int(size)).map { ($0.Red, $0.Green, $0.Blue) }, numbers)
   }
 }

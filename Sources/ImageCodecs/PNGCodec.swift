@@ -9,12 +9,20 @@ enum PNGCodec {
   ///   - codePoints: of its cICP chunk.
   /// - Returns: the pixels in sRGB.
   static func decode(_ bytes: [UInt8], _ codePoints: [UInt8]?) throws(ImageError) -> Raster {
+    var meaning: Meaning??
+    return try decode(bytes, codePoints, &meaning)
+  }
+
+  /// - Parameter meaning: of its colours, looked for if it is nil: frames of one file share one.
+  static func decode(_ bytes: [UInt8], _ codePoints: [UInt8]?, _ meaning: inout Meaning??) throws(ImageError) -> Raster {
     try bytes.withUnsafeBufferPointer { buffer throws(ImageError) in
       let decoder = try PNGDecoder(buffer)
       let header = decoder.header
-      guard let meaning = Colours.meaning(of: decoder, codePoints) else { return try decoder.raster() }
-      guard header.bit_depth == 16 else { return Colours.inSRGB(try decoder.raster(), meaning) }
-      return Colours.inSRGB(deep: try decoder.deepPixels(), width: Int(header.width), height: Int(header.height), meaning)
+      let known = meaning ?? Colours.meaning(of: decoder, codePoints)
+      meaning = .some(known)
+      guard let known else { return try decoder.raster() }
+      guard header.bit_depth == 16 else { return Colours.inSRGB(try decoder.raster(), known) }
+      return Colours.inSRGB(deep: try decoder.deepPixels(), width: Int(header.width), height: Int(header.height), known)
         .narrowed(isGrey: decoder.isGrey, isOpaque: !decoder.hasAlpha)
     }
   }

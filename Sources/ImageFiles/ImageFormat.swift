@@ -97,6 +97,8 @@ public struct ImageFacts: Equatable, Sendable {
   /// Pixels of an image, of an animation in all its frames, each as large as the canvas: a browser paints them all.
   static let pixelLimit = 40_000_000
   static let sideLimit = 65_535
+  /// Pixels as which a frame counts at least: it costs its decoder so much however small it is.
+  static let smallestFrame = 4096
 
   /// - Throws: as of `ImageFile`.
   public init(examining bytes: ArraySlice<UInt8>) throws(ImageError) { self = try ImageFile(bytes).facts }
@@ -114,6 +116,6 @@ public struct ImageFacts: Equatable, Sendable {
   func check() throws(ImageError) {
     guard width > 0, height > 0, frames > 0 else { throw .broken }
     guard width <= Self.sideLimit, height <= Self.sideLimit, width * height <= Self.pixelLimit else { throw .tooManyPixels }
-    guard frames <= Self.pixelLimit / (width * height) else { throw .tooManyPixelsInAllFrames }
+    guard frames == 1 || frames <= Self.pixelLimit / max(width * height, Self.smallestFrame) else { throw .tooManyPixelsInAllFrames }
   }
 }

@@ -24,7 +24,7 @@ public struct JPEGFile: Sendable {
       switch marker {
       case 0xda:
         guard width > 0 else { throw .broken }
-        takeScans(&walk)
+        try takeScans(&walk)
         return
       case 0x01, 0xd0...0xd7: continue
       case 0x02...0xbf, 0xd8, 0xd9, 0xf0...0xfd: throw .broken
@@ -51,9 +51,13 @@ public struct JPEGFile: Sendable {
     throw .broken
   }
 
+  /// Pixels that a decoder goes through in all scans: of 40 megapixels a hundred, where encoders write some ten.
+  private static let scannedPixels = 4_000_000_000
+
   /// To the end of the image, or of the file.
-  private mutating func takeScans(_ walk: inout ByteWalk) {
+  private mutating func takeScans(_ walk: inout ByteWalk) throws(ImageError) {
     let start = walk.place
+    var scanned = width * height
     while let marker = Self.nextMarker(&walk) {
       switch marker {
       case 0xd9:
@@ -66,6 +70,8 @@ public struct JPEGFile: Sendable {
         return
       // A segment between scans may hold what looks like an end: a preview in one of an application's, say.
       case 0xc0...0xcf, 0xda...0xef, 0xfe:
+        if marker == 0xda { scanned += width * height }
+        guard scanned <= Self.scannedPixels else { throw .broken }
         var ahead = walk
         if let length = try? ahead.bigEndian(2), length >= 2, (try? ahead.skip(length - 2)) != nil { walk = ahead }
       default: break

@@ -136,7 +136,8 @@ public struct PNGFile: Sendable {
     }
     var bytes = Self.signature + chunk("IHDR", bigEndian(width) + bigEndian(height) + header.dropFirst(8))
     for whole in meanings { bytes += whole }
-    if !palette.isEmpty { bytes += chunk("PLTE", palette) }
+    // Of true colours it is a suggestion, which may be wrong.
+    if header.dropFirst(9).first == 3 { bytes += chunk("PLTE", palette) }
     // Browsers pass over what is said of more colours than there are; libspng would pass over all of it.
     let colours = header.dropFirst(9).first == 3 ? palette.count / 3 : transparency.count
     if !transparency.isEmpty { bytes += chunk("tRNS", transparency.prefix(colours)) }

@@ -178,6 +178,34 @@ def _(network):
         assert difference(numpy.asarray(wanted.convert("RGBA")).astype(float), got)[1] == 0
 
 
+@check("lossy WebP does not wear out where colours change from place to place")
+def _(network):
+    down, right = numpy.mgrid[0:96, 0:128]
+    waves = [127.5 + 127.5 * numpy.sin(2 * numpy.pi * (right + n * down) / 32 + n) for n in (0, 1, 2)]
+    patches = numpy.kron(numpy.random.default_rng(5).integers(0, 255, (6, 8, 3)), numpy.ones((16, 16, 1)))
+    for pixels in (numpy.stack(waves, axis=2), patches):
+        original = saved(Image.fromarray(pixels.astype("uint8")), "WEBP", quality=75)
+        data = original
+        for _ in range(6):
+            _, data, _ = network.post(data)
+        mean, _ = difference(seen(original), seen(data))
+        assert mean <= 2, f"{mean:.2f} on average after six times"
+
+
+@check("the thumbnail of a dithered GIF has the colours that its dots make")
+def _(network):
+    down, right = numpy.mgrid[0:600, 0:800]
+    gradient = Image.fromarray(numpy.stack([right * 255 // 799, down * 255 // 599, 255 - right * 255 // 799], axis=2).astype("uint8"))
+    dithered = gradient.convert("1").convert("P"), gradient.quantize(8, dither=Image.Dither.FLOYDSTEINBERG)
+    for picture in dithered:
+        _, _, thumbnail = network.post(saved(picture, "GIF"))
+        small = Image.open(io.BytesIO(thumbnail)).convert("RGB")
+        wanted = picture.convert("RGB").resize((40, 30), Image.Resampling.BOX)
+        got = small.resize((40, 30), Image.Resampling.BOX)
+        distance = numpy.abs(numpy.asarray(wanted).astype(float) - numpy.asarray(got).astype(float)).mean()
+        assert distance <= 8, f"{distance:.1f} on average"
+
+
 @check("GIF keeps its frames, times and colours exactly")
 def _(network):
     frames = [Image.fromarray(numpy.roll(smooth(3), n * 9, axis=1)).quantize(200) for n in range(6)]
@@ -235,6 +263,15 @@ def _(network):
     refused(network, gif(1000, 1000, [(0, 0, 1, 1)] * 41), "the frames of the animation have more than 40 megapixels in all")
     network.post(gif(1000, 1000, [(0, 0, 1, 1)] * 40))
     refused(network, gif(8001, 5000, [(0, 0, 1, 1)]), "the image has more than 40 megapixels")
+
+
+@check("frames without end, and scans without end, are refused before anything is decoded")
+def _(network):
+    refused(network, gif(1, 1, [(0, 0, 1, 1)] * 9_766), "the frames of the animation have more than 40 megapixels in all")
+    network.post(gif(1, 1, [(0, 0, 1, 1)] * 9_765))
+    wide = saved(Image.new("L", (8000, 5000)), "JPEG", progressive=True)
+    scan = wide[wide.index(b"\xff\xda"): -2]
+    refused(network, wide[:-2] + scan * 40 + wide[-2:])
 
 
 @check("a picture that says to be far larger than what it has is refused")

@@ -29,7 +29,7 @@ public struct MultipartParser {
   private let limits: Limits
   /// What comes before every part but the first: CR LF and the boundary with its dashes.
   private let delimiter: [UInt8]
-  private var state = State.preamble
+  private var state = State.start
   /// How much of the delimiter the last bytes were.
   private var matched: Int
   /// How much of that belongs to what came before: the beginning of the body, or the blank line that ends a part's headers, stands for the
@@ -40,6 +40,8 @@ public struct MultipartParser {
   private var parts = 0
 
   private enum State {
+    /// Before anything but blanks, line breaks of whatever kind, and a byte order mark.
+    case start
     /// Before the first boundary.
     case preamble
     /// After a boundary: blanks and a line break, or two dashes.
@@ -68,6 +70,8 @@ public struct MultipartParser {
     var place = bytes.startIndex
     while place < bytes.endIndex {
       switch state {
+      case .start:
+        if Self.isNothing(bytes[place]) { place += 1 } else { state = .preamble }
       case .preamble, .content: place = try takeContent(bytes, from: place, handle)
       case .epilogue: return
       default:
@@ -113,9 +117,13 @@ public struct MultipartParser {
       case UInt8(ascii: "\r"), UInt8(ascii: "\n"): state = .epilogue
       default: throw .goesOn
       }
-    case .preamble, .content, .epilogue: break
+    case .start, .preamble, .content, .epilogue: break
     }
   }
+
+  /// A boundary that some program's line feed or byte order mark precedes is the first one all the same: taken for a line of the preamble,
+  /// its part would be lost without a word.
+  private static func isNothing(_ byte: UInt8) -> Bool { [0x0a, 0x0d, 0x20, 0x09, 0xef, 0xbb, 0xbf].contains(byte) }
 
   private mutating func takeHeader(_ byte: UInt8, _ handle: (Event) throws(MultipartError) -> Void) throws(MultipartError) {
     guard header.count < limits.headerLength else { throw .headersTooLong }
@@ -129,8 +137,8 @@ public struct MultipartParser {
     state = .content
   }
 
-  /// Content, or lines before the first boundary, up to the next delimiter or to the end of the piece. A CR is at the beginning of a delimiter and nowhere else in it, so
-  /// where one fails to go on only the byte at hand can begin another.
+  /// Content, or lines before the first boundary, up to the next delimiter or to the end of the piece. A CR is at the beginning of a
+  /// delimiter and nowhere else in it, so where one fails to go on only the byte at hand can begin another.
   ///
   /// - Returns: where to go on.
   private mutating func takeContent(

@@ -104,6 +104,13 @@ struct MultipartParserTests {
     #expect(try events(body.map { [$0] }) == ["title|-|-|x."])
   }
 
+  @Test(
+    "whatever blanks or marks are before the first boundary, its part is not lost",
+    arguments: ["\n", "\n\n", "\u{feff}", "\u{feff}\r\n", " \r\n\n", "\r"])
+  func marks(_ before: String) throws {
+    #expect(try events("\(before)--b\r\n\(title)\r\nx\r\n--b\r\n\(title)\r\ny\r\n--b--") == ["title|-|-|x.", "title|-|-|y."])
+  }
+
   @Test("a boundary at once after a part's headers ends it: it has no content")
   func noContent() throws {
     let part = "--b\r\n\(title)\r\n"

@@ -184,11 +184,12 @@ much() {
     unblock flicker
     sleep 0.2
   done
-  block flicker
-  # With rows that somebody holds meanwhile.
+  eventually 30 settled flicker
+  # With rows that somebody holds meanwhile: the oldest, which come last.
   coproc HOLDER { psql --no-psqlrc --quiet --tuples-only --no-align "$CHATTY_TEST_DATABASE_URL" 2>&1 3>&-; }
   printf 'BEGIN; SELECT count(*) FROM (SELECT FROM comments WHERE user_id = %s ORDER BY id LIMIT 50 FOR UPDATE) x;\n' "$(id_of flicker)" >&"${HOLDER[1]}"
   read -r <&"${HOLDER[0]}"
+  block flicker
   kill -KILL "$(<"$CHATTY_HOME/service/worker/supervise/pid")"
   sleep 2
   run ! settled flicker

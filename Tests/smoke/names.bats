@@ -4,6 +4,8 @@
 load support
 load stack
 
+bats_require_minimum_version 1.5.0
+
 setup_file() {
   start_stack
   # The cluster is made with C.UTF-8; lower('INFO') is 'info' there.

@@ -132,9 +132,10 @@ later() { sql "UPDATE sessions SET rotated_at = rotated_at - interval '$2 second
     seq 8 | xargs -P 8 -I{} curl --silent --max-time 20 --header 'Content-Type: application/json' --data-binary "$body" --write-out '\n' \
       "$CHATTY_TEST_URL/auth/refresh" >"$BATS_TEST_TMPDIR/answers"
     equal "$(jq -c 'select(.token) | [.token, .refresh_token]' "$BATS_TEST_TMPDIR/answers" | sort | uniq -c | awk '{ print $1 }')" 8
-    bearing "$(head -n 1 "$BATS_TEST_TMPDIR/answers" | jq -r .token)" get /auth/me
+    # Those who wrote at once may have written on one line.
+    bearing "$(jq -rs '.[0].token' "$BATS_TEST_TMPDIR/answers")" get /auth/me
     expect 200
-    renew ada "$(head -n 1 "$BATS_TEST_TMPDIR/answers" | jq -r .refresh_token)"
+    renew ada "$(jq -rs '.[0].refresh_token' "$BATS_TEST_TMPDIR/answers")"
     expect 200
   done
 }

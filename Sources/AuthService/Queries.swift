@@ -90,16 +90,16 @@ extension AuthService {
     }
 
     /// The active users whose names begin with `prefix`, in whatever case, by name. They are read from the index of those names, in its
-    /// order, until the page is full.
+    /// order, until the page is full; by operators that the index of all names does not have (sql/0034_active_names.sql).
     static func users(named prefix: String, _ page: KeysetPage<String>, on database: Database) async throws(APIError) -> [User] {
       try await database.read(
         """
         SELECT \(User.columns)
         FROM users u CROSS JOIN LATERAL (SELECT posts, followers, following FROM author_stats WHERE user_id = u.id LIMIT 1) a
-        WHERE u.is_active AND lower(u.username COLLATE "C") >= lower(\(prefix) COLLATE "C")
-          AND lower(u.username COLLATE "C") < lower(\(prefix) COLLATE "C") || chr(127)
-          AND lower(u.username COLLATE "C") > \(page.after)
-        ORDER BY lower(u.username COLLATE "C")
+        WHERE u.is_active AND lower(u.username COLLATE "C") ~>=~ lower(\(prefix) COLLATE "C")
+          AND lower(u.username COLLATE "C") ~<~ (lower(\(prefix) COLLATE "C") || chr(127))
+          AND lower(u.username COLLATE "C") ~>~ \(page.after)
+        ORDER BY lower(u.username COLLATE "C") USING ~<~
         LIMIT \(page.fetch)
         """, as: User.self)
     }

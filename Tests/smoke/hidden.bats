@@ -7,6 +7,10 @@ load plans
 
 setup_file() {
   member reader author troll
+  # A network with other authors too: one of very few has every second post, and then to walk all posts is as good as an index.
+  sql "INSERT INTO users (username, email, hashed_password, verified_at)
+    SELECT 'zw' || n || '_$RANDOM', 'zw' || n || '_$RANDOM@example.org', 'x', now() FROM generate_series(1, 100) n"
+  sql "INSERT INTO posts (user_id, title, content) SELECT id, 'x', 'x' FROM users, generate_series(1, 10) WHERE username LIKE 'zw%'"
 }
 
 setup() {
@@ -129,6 +133,21 @@ much() {
   equal "$id" null 'the place of what bots like'
 }
 
+@test "a search for names reads none that it may not show, whatever order rows lie in" {
+  local total
+  # An index of all names looks better than that of those who can be found, when the rows of the others alone lie in its order.
+  sql "INSERT INTO users (username, email, hashed_password, verified_at)
+    SELECT 'zy' || $POST || kind || n, 'zy' || $POST || kind || n || '@example.org', 'x', CASE WHEN kind = 'a' THEN now() END
+    FROM (VALUES ('a'), ('b')) k (kind), generate_series(100001, 150000) n ORDER BY kind, CASE WHEN kind = 'a' THEN random() END, n"
+  sql 'VACUUM ANALYZE users'
+  explain_service auth
+  total=$(rows_read COLLATE get "/auth/users?username=zy${POST}b&limit=20")
+  jq -e '.rows <= 20' <<<"$total" || wrong "names that nobody confirmed: $total"
+  total=$(rows_read COLLATE get "/auth/users?username=zy${POST}a&limit=20")
+  jq -e '.rows >= 20 and .rows <= 200' <<<"$total" || wrong "names: $total"
+  leave_service auth
+}
+
 @test "what a blocked user has written by the thousand is hidden at once, and what lists read is no more than they show" {
   local read total
   member spammer
@@ -151,6 +170,7 @@ much() {
   get "/posts/$POST/likes"
   expect 200 '. == []'
   eventually 30 settled spammer
+  sql 'ANALYZE posts'
   flags_are_right
   counts "$POST" 0 0
   explain_service posts

@@ -3,6 +3,7 @@
 # services come by.
 
 load support
+load stack
 
 setup_file() {
   member ada
@@ -57,7 +58,7 @@ connect() {
     ALTER ROLE chatty_posts SET default_transaction_read_only = on; ALTER ROLE chatty_posts SET default_transaction_isolation = serializable;
     ALTER ROLE chatty_posts SET statement_timeout = 1; ALTER ROLE chatty_posts SET lock_timeout = 1"
   sql "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'chatty_posts'" >/dev/null
-  eventually_posts "$user"
+  eventually 15 has_posts "$user"
   new_post ada
   as ada post "/posts/$NEW_POST/likes"
   expect 200
@@ -65,34 +66,37 @@ connect() {
   equal "$(sql "SELECT count(*) FROM pg_db_role_setting WHERE setrole = 'chatty_posts'::regrole AND setdatabase = 0")" 0
 }
 
-# eventually_posts USER: the service has its connections again.
-eventually_posts() {
-  local deadline=$((SECONDS + 15))
-  while ((SECONDS < deadline)); do
-    get "/posts?user_id=$1"
-    if [[ $CODE == 200 ]]; then return; fi
-    sleep 0.2
-  done
-  wrong 'the posts do not come back'
+# has_posts USER: the service has its connections again.
+has_posts() {
+  get "/posts?user_id=$1"
+  [[ $CODE == 200 ]]
 }
 
 @test "a role that takes every connection it can get leaves everybody else's" {
-  local n limit refused
+  local n limit
   limit=$(sql "SELECT rolconnlimit FROM pg_roles WHERE rolname = 'chatty_recommendations'")
   ((limit > 0))
   for ((n = 0; n < limit + 5; n++)); do
-    connect chatty-recommendations chatty_recommendations chatty 'SELECT pg_sleep(8)' >"$BATS_TEST_TMPDIR/said$n" 3>&- &
+    connect chatty-recommendations chatty_recommendations chatty 'SELECT pg_sleep(60)' >"$BATS_TEST_TMPDIR/said$n" 3>&- &
   done
-  sleep 3
-  refused=$(grep -l 'too many connections for role' "$BATS_TEST_TMPDIR"/said* | wc -l)
-  ((refused >= 5)) || wrong "only $refused were refused"
+  eventually 40 are_refused 5
   # Those who come anew, and those who are there.
   sql "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'chatty_posts'" >/dev/null
-  eventually_posts "$(id_of ada)"
+  eventually 15 has_posts "$(id_of ada)"
   log_in ada
   as ada get /feed
   expect 200
+  are_holding "$limit"
+  sql "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'chatty_recommendations'" >/dev/null
   wait
+}
+
+# are_refused COUNT: so many at least, for the role's limit.
+are_refused() { (($(grep -l 'too many connections for role' "$BATS_TEST_TMPDIR"/said* | wc -l) >= $1)); }
+
+# are_holding COUNT: the role has so many connections.
+are_holding() {
+  equal "$(sql "SELECT count(*) FROM pg_stat_activity WHERE usename = 'chatty_recommendations'")" "$1" 'connections of the role'
 }
 
 @test "all roles together have fewer connections than the server" {

@@ -25,9 +25,12 @@ holding() {
 
 # let_go SQL: the end of that transaction, and what it says.
 let_go() {
-  local pid=$HOLDER_PID
+  local pid=$HOLDER_PID said
+  # Of its own: bash closes those of a coprocess that has ended.
+  exec {said}<&"${HOLDER[0]}"
   printf '%s;\nCOMMIT;\n\\q\n' "$1" >&"${HOLDER[1]}"
-  cat <&"${HOLDER[0]}"
+  cat <&"$said"
+  exec {said}<&-
   wait "$pid"
 }
 

@@ -52,6 +52,28 @@ fail_setting() {
   exit 78
 }
 
+# suggest NAME KNOWN…: for the end of a message, the known name that is the most like it: few letters have to be changed, added or left out.
+suggest() {
+  printf '%s\n' "$@" | awk '
+    NR == 1 { name = $0; best = 5; next }
+    {
+      for (j = 0; j <= length($0); j++) row[j] = j
+      for (i = 1; i <= length(name); i++) {
+        corner = row[0]
+        row[0] = i
+        for (j = 1; j <= length($0); j++) {
+          cost = corner + (substr(name, i, 1) != substr($0, j, 1))
+          corner = row[j]
+          if (row[j] + 1 < cost) cost = row[j] + 1
+          if (row[j - 1] + 1 < cost) cost = row[j - 1] + 1
+          row[j] = cost
+        }
+      }
+      if (row[length($0)] < best) { best = row[length($0)]; found = $0 }
+    }
+    END { if (found != "") printf ": is it %s?", found }'
+}
+
 # read_settings FILE: takes from it what the environment does not set. Lines are NAME=value and are never evaluated.
 read_settings() {
   local file=$1 line name value number=0
@@ -63,7 +85,7 @@ read_settings() {
     name=${BASH_REMATCH[1]} value=${BASH_REMATCH[2]}
     value=${value%"${value##*[![:space:]]}"}
     if [[ $value =~ ^\"(.*)\"$ || $value =~ ^\'(.*)\'$ ]]; then value=${BASH_REMATCH[1]}; fi
-    [[ -n ${SETTING_KIND[$name]-} ]] || fail_setting "$file:$number" "sets $name, which is no setting"
+    [[ -n ${SETTING_KIND[$name]-} ]] || fail_setting "$file:$number" "sets $name, which is no setting$(suggest "$name" "${SETTING_NAMES[@]}")"
     # An empty variable counts as not set.
     if [[ -z ${!name-} ]]; then printf -v "$name" '%s' "$value"; fi
   done <"$file"

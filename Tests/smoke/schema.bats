@@ -447,7 +447,7 @@ hidden_is_right() {
 # checkout: a copy of what deploy/migrate needs, to change files in.
 checkout() {
   mkdir -p "$BATS_TEST_TMPDIR/deploy"
-  cp -r "$BATS_TEST_DIRNAME/../../deploy/postgres" "$BATS_TEST_TMPDIR/deploy/postgres"
+  cp -r "$BATS_TEST_DIRNAME"/../../deploy/{lib,postgres} "$BATS_TEST_TMPDIR/deploy/"
   cp "$MIGRATE" "$BATS_TEST_TMPDIR/deploy/migrate"
   cp -r "$BATS_TEST_DIRNAME/../../sql" "$BATS_TEST_TMPDIR/sql"
   COPY=$BATS_TEST_TMPDIR/deploy/migrate

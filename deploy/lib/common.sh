@@ -3,7 +3,8 @@
 # shellcheck disable=SC2034 # what it sets is for other files
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
-PROGRAM=${0##*/}
+# shellcheck source=SCRIPTDIR/environment.sh
+source "${BASH_SOURCE[0]%/*}/environment.sh"
 # nginx and others are not in everybody's PATH.
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 
@@ -26,8 +27,6 @@ fail() {
   printf '%s: %s\n' "$PROGRAM" "$*" >&2
   exit 1
 }
-
-umask 022
 
 is_root() { [[ $EUID == 0 ]]; }
 

@@ -38,9 +38,7 @@ render_nginx() {
   for file in "$ROOT"/nginx/html/*; do write_file "$CHATTY_HOME/nginx/html/${file##*/}" 644 "$(<"$file")"; done
   VALUES[USER]=''
   if is_root; then VALUES[USER]='user www-data;'; fi
-  VALUES[ADDRESS]=$CHATTY_ADDRESS
-  if [[ $CHATTY_ADDRESS == *:* ]]; then VALUES[ADDRESS]="[$CHATTY_ADDRESS]"; fi
-  VALUES[PORT]=$CHATTY_PORT VALUES[OPS_PORT]=$CHATTY_OPS_PORT
+  VALUES[LISTEN]=$(listen_directives) VALUES[OPS_PORT]=$CHATTY_OPS_PORT
   VALUES[CLIENT_MAX_BODY]=$CHATTY_CLIENT_MAX_BODY
   VALUES[READ_TIMEOUT]=$((CHATTY_STATEMENT_TIMEOUT + 2000))
   times_of uploads
@@ -68,13 +66,32 @@ render_nginx() {
   fi
   local said
   for file in nginx.conf operations.conf; do
-    said=$(nginx -t -q -p "$CHATTY_HOME/nginx" -c "conf.new/$file" -e stderr 2>&1) || fail "nginx does not take its configuration: $said"
+    said=$(nginx -t -q -p "$CHATTY_HOME/nginx" -c "conf.new/$file" -e stderr 2>&1) || fail_nginx "$said"
   done
-  # A reload cannot move to another address of the same port.
-  if [[ -d $CHATTY_HOME/nginx/conf && $(addresses conf) != $(addresses conf.new) ]]; then touch "$CHATTY_HOME/service/nginx/changed"; fi
+  # A reload opens further addresses, but cannot move to another one of the same port.
+  if [[ -d $CHATTY_HOME/nginx/conf ]] && grep -qvFx "$(addresses conf.new)" <<<"$(addresses conf)"; then touch "$CHATTY_HOME/service/nginx/changed"; fi
   rm -rf "$CHATTY_HOME/nginx/conf"
   mv "$CHATTY_HOME/nginx/conf.new" "$CHATTY_HOME/nginx/conf"
   touch "$CHATTY_HOME/nginx/changed" "$CHATTY_HOME/service/operations/changed"
+}
+
+# fail_nginx SAID: ends with what nginx says of its configuration, and with the setting that is in the line that it names.
+fail_nginx() {
+  local said=${1%%$'\n'*} line='' name=''
+  if [[ $said =~ ' in '(/[^ ]*):([0-9]+)$ ]]; then line=$(sed -n "${BASH_REMATCH[2]}s/^ *//p" "${BASH_REMATCH[1]}"); fi
+  case $line in
+    listen*) name=CHATTY_ADDRESS ;;
+    set_real_ip_from*) name=CHATTY_TRUSTED_PROXIES ;;
+    client_max_body_size*) name=CHATTY_CLIENT_MAX_BODY ;;
+    worker_connections* | worker_rlimit_nofile*) name=CHATTY_CONNECTIONS ;;
+    'limit_conn connections'*) name=CHATTY_CLIENT_CONNECTIONS ;;
+    *zone=login*) name=CHATTY_RATE_LOGIN ;;
+    *zone=register*) name=CHATTY_RATE_REGISTER ;;
+    *zone=writes*) name=CHATTY_RATE_WRITES ;;
+    fastcgi_read_timeout* | fastcgi_send_timeout*) name=CHATTY_STATEMENT_TIMEOUT ;;
+  esac
+  if [[ -n $name ]]; then fail_setting "$name" "is '${!name}', which nginx does not take: $said"; fi
+  fail "nginx does not take its configuration: $said"
 }
 
 # addresses FOLDER: the addresses and ports that a configuration listens on.
@@ -125,20 +142,4 @@ has_new_children() {
     if [[ $'\n'$2$'\n' != *$'\n'$pid$'\n'* ]]; then return 0; fi
   done
   return 1
-}
-
-# is_open ADDRESS PORT: whether somebody listens there.
-is_open() { (exec 3<>"/dev/tcp/$1/$2") 2>/dev/null; }
-
-# check_ports: nobody else may have them. Those that this stack's nginx has already are its own.
-check_ports() {
-  local address=$CHATTY_ADDRESS name own=''
-  if [[ $address == 0.0.0.0 ]]; then address=127.0.0.1; fi
-  if [[ $address == :: ]]; then address=::1; fi
-  if is_running nginx; then own=$(addresses conf | sed 's/.*://'); fi
-  for name in CHATTY_PORT CHATTY_OPS_PORT; do
-    if [[ $name == CHATTY_OPS_PORT ]]; then address=127.0.0.1; fi
-    if grep -qx "${!name}" <<<"$own"; then continue; fi
-    if is_open "$address" "${!name}"; then fail "port ${!name} is in use: set $name to another"; fi
-  done
 }

@@ -6,7 +6,7 @@ readonly RUN_PACKAGES=(ca-certificates nginx spawn-fcgi multiwatch runit bubblew
 readonly BUILD_PACKAGES=(libfcgi-dev libpq-dev libcrypt-dev libcurl4-openssl-dev libturbojpeg0-dev libspng-dev libwebp-dev libgif-dev
   liblcms2-dev pkg-config)
 readonly TEST_PACKAGES=(bats shellcheck wrk python3 python3-aiosmtpd python3-cryptography python3-passlib python3-bcrypt python3-jwt python3-numpy postgresql-contrib
-  python3-pil libvips-tools libimage-exiftool-perl nodejs)
+  python3-pil libvips-tools libimage-exiftool-perl nodejs locales)
 
 # have PACKAGE: installed, or there from another source.
 have() {
@@ -45,7 +45,7 @@ need_packages() {
 # install_packages PACKAGE…: as_root is the caller's.
 install_packages() {
   local install=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet --no-install-recommends "$@")
-  "${install[@]}" </dev/null || { "${as_root[@]}" apt-get update --quiet </dev/null && "${install[@]}" </dev/null; }
+  outside "${install[@]}" </dev/null || { outside "${as_root[@]}" apt-get update --quiet </dev/null && outside "${install[@]}" </dev/null; }
 }
 
 # nginx and PostgreSQL are run by the stack. Their packages would start services of their own, and make a cluster "main".

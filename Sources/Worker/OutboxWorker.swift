@@ -30,6 +30,7 @@ enum OutboxWorker {
     } catch {
       exitForConfiguration(error.description)
     }
+    if Settings.isCheck { exit(EXIT_SUCCESS) }
     let senders = (0..<MailDrain.senders).map { _ in JobLoop(mail) }
     let outbox =
       senders + [

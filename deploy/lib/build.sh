@@ -40,10 +40,13 @@ swift_build() {
   run_swift build --package-path "$ROOT" --configuration release "$@" </dev/null || fail 'the build failed'
 }
 
+# built_executables: the folder of what was built.
+built_executables() { run_swift build --package-path "$ROOT" --configuration release --show-bin-path </dev/null; }
+
 # install_executables: copies what is new, so that a build never touches what is running.
 install_executables() {
   local from name
-  from=$(run_swift build --package-path "$ROOT" --configuration release --show-bin-path </dev/null)
+  from=$(built_executables)
   for name in "${EXECUTABLES[@]}"; do
     [[ -x $from/$name ]] || fail "the build made no $name"
     install_file "$from/$name" "$CHATTY_HOME/bin/$name"

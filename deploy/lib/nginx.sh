@@ -33,6 +33,15 @@ share() {
   printf '%s' $((each < $1 ? each : $1))
 }
 
+# configuration_digest: that of the configuration in nginx/conf.
+configuration_digest() { sed -nE "s/.*return 200 '([0-9a-f]{16})'.*/\1/p" "$CHATTY_HOME/nginx/conf/status.conf"; }
+
+# has_old_configuration: the nginx that runs has another one.
+has_old_configuration() {
+  [[ $(curl --silent --max-time 5 --unix-socket "$CHATTY_HOME/run/nginx.sock" http://nginx/configuration) != "$(configuration_digest)" ]]
+}
+
+# render_nginx: into conf.new, and asks nginx whether it takes it.
 render_nginx() {
   local file proxy
   for file in "$ROOT"/nginx/html/*; do write_file "$CHATTY_HOME/nginx/html/${file##*/}" 644 "$(<"$file")"; done
@@ -59,20 +68,26 @@ render_nginx() {
 
   rm -rf "$CHATTY_HOME/nginx/conf.new"
   folder nginx/conf.new 755
+  VALUES[DIGEST]=''
   for file in "$ROOT"/nginx/*.conf; do render "$file" "$CHATTY_HOME/nginx/conf.new/${file##*/}" 644; done
-  if diff --recursive --brief "$CHATTY_HOME/nginx/conf.new" "$CHATTY_HOME/nginx/conf" >/dev/null 2>&1; then
-    rm -rf "$CHATTY_HOME/nginx/conf.new"
-    return
-  fi
+  VALUES[DIGEST]=$(cd "$CHATTY_HOME/nginx/conf.new" && sha256sum -- *.conf | digest)
+  render "$ROOT/nginx/status.conf" "$CHATTY_HOME/nginx/conf.new/status.conf" 644
   local said
   for file in nginx.conf operations.conf; do
     said=$(nginx -t -q -p "$CHATTY_HOME/nginx" -c "conf.new/$file" -e stderr 2>&1) || fail_nginx "$said"
   done
-  # A reload opens further addresses, but cannot move to another one of the same port.
-  if [[ -d $CHATTY_HOME/nginx/conf ]] && grep -qvFx "$(addresses conf.new)" <<<"$(addresses conf)"; then touch "$CHATTY_HOME/service/nginx/changed"; fi
-  rm -rf "$CHATTY_HOME/nginx/conf"
+}
+
+# install_configuration: that of render_nginx takes its place; cut off in between, the next deploy/up puts one there.
+install_configuration() {
+  if diff --recursive --brief "$CHATTY_HOME/nginx/conf.new" "$CHATTY_HOME/nginx/conf" >/dev/null 2>&1; then
+    rm -rf "$CHATTY_HOME/nginx/conf.new"
+    return
+  fi
+  rm -rf "$CHATTY_HOME/nginx/conf.old"
+  if [[ -d $CHATTY_HOME/nginx/conf ]]; then mv "$CHATTY_HOME/nginx/conf" "$CHATTY_HOME/nginx/conf.old"; fi
   mv "$CHATTY_HOME/nginx/conf.new" "$CHATTY_HOME/nginx/conf"
-  touch "$CHATTY_HOME/nginx/changed" "$CHATTY_HOME/service/operations/changed"
+  rm -rf "$CHATTY_HOME/nginx/conf.old"
 }
 
 # fail_nginx SAID: ends with what nginx says of its configuration, and with the setting that is in the line that it names.
@@ -101,24 +116,22 @@ addresses() { sed -nE 's/^ *listen ([^ ;]+).*/\1/p' "$CHATTY_HOME/nginx/$1/"*.co
 start_nginx() {
   if ! is_running nginx; then
     start_service nginx
-  elif [[ -e $CHATTY_HOME/service/nginx/changed ]]; then
+  elif is_old_nginx nginx; then
+    # A reload cannot move to another address of the same port.
     did 'restarting nginx'
-    rm -f "$CHATTY_HOME/service/nginx/changed"
     sv -w 45 restart "$CHATTY_HOME/service/nginx" >/dev/null || fail 'nginx does not end'
-  elif [[ -e $CHATTY_HOME/nginx/changed ]]; then
+  elif has_old_configuration; then
     did 'nginx takes its new configuration'
     reload_nginx || fail 'nginx does not take it'
   fi
-  rm -f "$CHATTY_HOME/nginx/changed"
 }
 
 # start_operations: as start_nginx, after it, since that may have been the operations listener before. Nobody minds a restart.
 start_operations() {
   if ! is_running operations; then
     start_service operations
-  elif [[ -e $CHATTY_HOME/service/operations/changed ]]; then
+  elif is_old_nginx operations; then
     did 'restarting the operations listener'
-    rm -f "$CHATTY_HOME/service/operations/changed"
     sv -w 45 restart "$CHATTY_HOME/service/operations" >/dev/null || fail 'the operations listener does not end'
   fi
 }

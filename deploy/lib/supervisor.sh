@@ -57,7 +57,7 @@ start_service() {
   eventually 15 is_supervised "$1" || fail "the supervisor does not take $1: see $CHATTY_HOME/log/supervisor.log"
   sv up "$folder" >/dev/null
   CHANGED=true
-  rm -f "$folder/down" "$folder/changed"
+  rm -f "$folder/down"
 }
 
 # remove_service SERVICE: stops it for good.

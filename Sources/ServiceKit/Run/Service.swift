@@ -38,6 +38,7 @@ public enum Service {
       stopping = nil
     }
     let settings = Settings.ofProcess(name: definition.name)
+    if Settings.isCheck { exit(EXIT_SUCCESS) }
     JSONLogHandler.bootstrap(level: settings.logLevel)
     Log.process = Logger(label: "chatty")
     Log.process[metadataKey: "service"] = .string(settings.pool)

@@ -95,6 +95,9 @@ public struct Settings: Sendable {
     mailFrom = try reader.text("CHATTY_MAIL_FROM", default: "Chatty <no-reply@localhost>")
   }
 
+  /// Whether the process was only started to say if it takes its settings (`--check`): it ends with status 0 or 78, and touches nothing.
+  public static let isCheck = Array(CommandLine.arguments.dropFirst()) == ["--check"]
+
   /// The settings of this process, or one line that names the wrong one and exit status 78 (EX_CONFIG, sysexits.h).
   public static func ofProcess(name: String) -> Settings {
     do throws(SettingError) {

@@ -79,7 +79,8 @@ says() {
   for script in up down restart status migrate test bench; do
     for argument in --hlep surprise ''; do
       says "$script" "$argument"
-      [[ $STATUS == 64 && $(wc -l <<<"$SAID") == 1 && $SAID == "$script: "*"$argument"*"deploy/$script --help"* ]] || wrong "$script '$argument': $STATUS, $SAID"
+      [[ $STATUS == 64 && $(wc -l <<<"$SAID") == 1 && $SAID == "$script: "*"$argument"*"deploy/$script --help"* ]] ||
+        wrong "$script '$argument': $STATUS, $SAID"
     done
   done
   says restart posts surprise
@@ -148,18 +149,23 @@ SWIFT
   if grep '^PGHOST' "$BATS_FILE_TMPDIR/swift-environment"; then wrong 'a build that has everything'; fi
   local folder
   [[ -s $BATS_FILE_TMPDIR/swift-left ]]
-  while read -r folder; do [[ ! -e $folder && ${folder%/*} == /tmp/chatty-build-* && ! -e ${folder%/*} ]] || wrong "$folder is left"; done <"$BATS_FILE_TMPDIR/swift-left"
+  while read -r folder; do
+    [[ ! -e $folder && ${folder%/*} == /tmp/chatty-build-* && ! -e ${folder%/*} ]] ||
+      wrong "$folder is left"
+  done <"$BATS_FILE_TMPDIR/swift-left"
 }
 
 # forget ROOT: what a build of this checkout does first.
 forget() {
-  bash -euc 'source "$1/deploy/lib/common.sh"; source "$1/deploy/lib/build.sh"; ROOT=$2; forget_moved_build' - "$ROOT" "$1"
+  bash -euc 'source "$1/deploy/lib/common.sh"; source "$1/deploy/lib/build.sh"
+    ROOT=$2; forget_moved_build' - "$ROOT" "$1"
 }
 
 @test "a build in a checkout that was moved or copied begins anew, and says so" {
   local old=$BATS_TEST_TMPDIR/old new=$BATS_TEST_TMPDIR/new
   mkdir -p "$old/.build/release"
-  printf '%s\n' 'targets:' '  "one": ["<one>"]' "  \"two\": [\"$old/.build/release/two.o\", \"$old/.build/release/three.o\"]" >"$old/.build/release.yaml"
+  printf '%s\n' 'targets:' '  "one": ["<one>"]' \
+    "  \"two\": [\"$old/.build/release/two.o\", \"$old/.build/release/three.o\"]" >"$old/.build/release.yaml"
   run forget "$old"
   equal "$status $output" '0 ' 'where it was built'
   [[ -e $old/.build/release ]]

@@ -45,7 +45,8 @@ settings() {
   touch "$BATS_TEST_TMPDIR/home/chatty.env"
   # shellcheck disable=SC2016 # for the other shell
   env -u CHATTY_ADDRESS "CHATTY_HOME=$BATS_TEST_TMPDIR/home" "$@" \
-    bash -euc 'source "$1/deploy/lib/common.sh"; source "$1/deploy/lib/settings.sh"; load_settings; warn_of_trusted_networks; echo "$CHATTY_ADDRESS"' up "$ROOT" 2>&1
+    bash -euc 'source "$1/deploy/lib/common.sh"; source "$1/deploy/lib/settings.sh";
+      load_settings; warn_of_trusted_networks; echo "$CHATTY_ADDRESS"' up "$ROOT" 2>&1
 }
 
 # -- Addresses --------------------------------------------------------------------------------------------------------
@@ -54,7 +55,8 @@ settings() {
   local path
   grep -F "nginx on 0.0.0.0:$CHATTY_PORT [::]:$CHATTY_PORT" "$CHATTY_HOME/up.log"
   member sixth
-  for path in /posts /posts/999999999 /auth/.well-known/jwks.json /feed /recommendations /admin/stats /media/none /nothing /reset-password /auth/me; do
+  for path in /posts /posts/999999999 /auth/.well-known/jwks.json /feed /recommendations /admin/stats \
+    /media/none /nothing /reset-password /auth/me; do
     equal "$(code "127.0.0.1" "$path")" "$(code '[::1]' "$path")" "the status of $path"
   done
   export CHATTY_TEST_URL="http://[::1]:$CHATTY_PORT"
@@ -151,7 +153,8 @@ PYTHON
   done
   for value in 0.0.0.0/0 ::/0 '10.0.0.1 0.0.0.0/1 128.0.0.0/1' 2000::/3 1.0.0.0/7; do
     run settings "CHATTY_TRUSTED_PROXIES=$value"
-    [[ $status == 0 && ${#lines[@]} == 2 && $output == *'warning: CHATTY_TRUSTED_PROXIES has '"${value#10.0.0.1 }"* ]] || wrong "$value: $status, $output"
+    [[ $status == 0 && ${#lines[@]} == 2 && $output == *'warning: CHATTY_TRUSTED_PROXIES has '"${value#10.0.0.1 }"* ]] ||
+      wrong "$value: $status, $output"
   done
   run settings 'CHATTY_TRUSTED_PROXIES=10.0.0.0/8 127.0.0.1 192.168.0.0/16 fc00::/7 ::1 ::ffff:192.0.2.1'
   equal "$status $output" '0 0.0.0.0 ::'
@@ -165,7 +168,8 @@ PYTHON
     # shellcheck disable=SC2016 # for the other shell
     run bash -euc 'for file in common settings home render supervisor services nginx; do source "$1/deploy/lib/$file.sh"; done
       load_settings; VALUES[HOME]=$CHATTY_HOME; printf -v "$2" 99999999999999999999; render_nginx' up "$ROOT" "$name"
-    [[ $status == 78 && ${#lines[@]} == 1 && $output == *": $name is '99999999999999999999', which nginx does not take: "* ]] || wrong "$name: $status, $output"
+    [[ $status == 78 && ${#lines[@]} == 1 && $output == *": $name is '99999999999999999999', which nginx does not take: "* ]] ||
+      wrong "$name: $status, $output"
   done
   equal "$(find "$CHATTY_HOME/nginx/conf" -printf '%p %T@\n')" "$before" 'the configuration'
 }

@@ -108,7 +108,8 @@ try_listen() {
 # holders PORT: the process ids of those that listen on it, on whichever address; ? for one whose process cannot be seen.
 holders() {
   local inode pids
-  awk -v port="$(printf ':%04X' "$1")" '$4 == "0A" && $2 ~ port "$" { print $10 }' /proc/net/tcp /proc/net/tcp6 2>/dev/null | sort -u | while read -r inode; do
+  awk -v port="$(printf ':%04X' "$1")" '$4 == "0A" && $2 ~ port "$" { print $10 }' /proc/net/tcp /proc/net/tcp6 2>/dev/null |
+    sort -u | while read -r inode; do
     pids=$(find /proc/[0-9]*/fd -maxdepth 1 -lname "socket:\[$inode\]" 2>/dev/null | cut -d / -f 3) || true
     printf '%s\n' "${pids:-?}"
   done

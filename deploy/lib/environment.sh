@@ -11,7 +11,9 @@ readonly KEPT_VARIABLES='^(HOME|PATH|USER|LOGNAME|SHELL|TERM|COLUMNS|TMPDIR|CHAT
 
 # What only programs get that load something from elsewhere, or build: proxies, certificates, and where a toolchain is. Requests to
 # this machine must not go through a proxy.
-readonly OUTSIDE_VARIABLES='^((http|https|ftp|all|no)_proxy|(HTTP|HTTPS|FTP|ALL|NO)_PROXY|SSL_CERT_(FILE|DIR)|CURL_CA_BUNDLE|GIT_(SSL|CONFIG).*|APT_CONFIG|SWIFT.*|TOOLCHAINS|SDKROOT|CC|CXX|PKG_CONFIG_PATH|LD_LIBRARY_PATH|XDG_(CACHE|CONFIG)_HOME)$'
+readonly OUTSIDE_VARIABLES='^((http|https|ftp|all|no)_proxy|(HTTP|HTTPS|FTP|ALL|NO)_PROXY|'\
+'SSL_CERT_(FILE|DIR)|CURL_CA_BUNDLE|GIT_(SSL|CONFIG).*|APT_CONFIG|SWIFT.*|'\
+'TOOLCHAINS|SDKROOT|CC|CXX|PKG_CONFIG_PATH|LD_LIBRARY_PATH|XDG_(CACHE|CONFIG)_HOME)$'
 
 # Variables that are no settings: whose stack it is, what deploy/up gives deploy/migrate, tests and measurements.
 readonly OTHER_VARIABLES=(CHATTY_HOME CHATTY_DATABASE_OWNER_URL CHATTY_CONNECTION_LIMITS CHATTY_TEST_URL CHATTY_TEST_OPS_URL

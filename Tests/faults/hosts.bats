@@ -16,7 +16,7 @@ setup_file() {
   CHATTY_TEST_DATABASE_URL=$(administrator postgres) sql 'CREATE ROLE hosts_owner LOGIN CREATEROLE'
   CHATTY_TEST_DATABASE_URL=$(administrator postgres) sql 'CREATE DATABASE chatty OWNER hosts_owner'
 
-  printf '127.0.0.1 localhost database.test\n' >"$SERVER/hosts"
+  name_database
   printf 'nameserver %s\n' "$NAME_SERVER" >"$SERVER/resolv.conf"
   silence "$NAME_SERVER" >"$SERVER/silence" 3>&- &
   echo $! >"$SERVER/silence.pid"
@@ -38,6 +38,15 @@ teardown_file() {
   server pg_ctl --pgdata "$SERVER/data" --mode immediate stop || true
   rm -rf "$SERVER"
 }
+
+# Whatever a test has come to, the next one finds the name and a database that is written.
+teardown() {
+  name_database
+  if [[ $(sql 'SELECT pg_is_in_recovery()') == t ]]; then sql 'SELECT pg_promote()' >/dev/null; fi
+  sql "UPDATE pg_proc SET probin = '\$libdir/plpgsql' WHERE probin = '\$libdir/plpgsql_of_before'"
+}
+
+name_database() { printf '127.0.0.1 localhost database.test\n' >"$SERVER/hosts"; }
 
 # up: deploy/up where names are looked up in the test's own files, which it can change later.
 up() {
@@ -135,7 +144,6 @@ says_unwritable() {
   eventually 30 shows_post
   for _ in {1..10}; do new_post ada; done
   eventually 30 is_ready
-  printf '127.0.0.1 localhost database.test\n' >"$SERVER/hosts"
 }
 
 @test "a database that has become a standby is read and not written, is not ready, and is when it is promoted" {

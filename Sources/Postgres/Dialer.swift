@@ -22,9 +22,9 @@ final class Dialer {
   private var watched: Int32?
 
   /// Targets that were silent, and until when others are tried before them: a host that is away costs this process its time once
-  /// in a while, and not each of its connections.
+  /// in a while, and not each of its connections. Behind the others they are tried all the same.
   private static var silent: [ConnectionPlan.Target: Instant] = [:]
-  private static let silenceRemembered = Duration.seconds(30)
+  private static let silenceRemembered = Duration.seconds(300)
 
   /// - Parameter complete: called once, unless `cancel` comes first.
   init(_ settings: ConnectionSettings, complete: @escaping @Worker (consuming End) -> Void) {

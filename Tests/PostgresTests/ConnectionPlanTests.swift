@@ -71,7 +71,7 @@ struct ConnectionPlanTests {
   @Test("what the settings say wins over the address, and the rest of it is kept")
   func parameters() throws {
     let settings = ConnectionSettings(
-      url: "postgresql://u:p@a,b/db?sslmode=verify-full&options=-c%20x.y=1", user: "me", password: "secret", applicationName: "test")
+      url: "postgresql://u:p@a,b/db?sslmode=verify-full&options=-c%20x.y%3D1", user: "me", password: "secret", applicationName: "test")
     let plan = try ConnectionPlan(settings, defaults: [:])
     let parameters = Dictionary(uniqueKeysWithValues: plan.parameters(for: plan.targets[1].at(["192.0.2.1"])[0]))
     #expect(parameters["host"] == "b" && parameters["hostaddr"] == "192.0.2.1")

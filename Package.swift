@@ -56,7 +56,7 @@ let package = Package(
     .executableTarget(name: "ImageDecoder", dependencies: ["ImageCodecs", "ImageFiles"], swiftSettings: strict),
     .target(name: "Media", dependencies: ["CLinux", "EventLoop", "ImageFiles"], swiftSettings: strict),
     .target(name: "Passwords", dependencies: ["CCrypt"], swiftSettings: strict),
-    .target(name: "Transfers", dependencies: ["CCurl"], swiftSettings: strict),
+    .target(name: "Transfers", dependencies: ["CCurl", "EventLoop"], swiftSettings: strict),
     .target(name: "Mail", dependencies: ["CCurl", "EventLoop", "Transfers"], swiftSettings: strict),
     .target(
       name: "ServiceKit",

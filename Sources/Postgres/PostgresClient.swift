@@ -86,6 +86,14 @@ public final class PostgresClient {
     let _: [NoColumns] = try await run(query, on: writer(), isRepeatable: false)
   }
 
+  /// Runs a statement that gives no rows on a session that is made for it and ends after it: so it tells whether new sessions can be
+  /// made and can do that. Nothing of the client's own connections is used.
+  public func tryOut(_ query: Query) async throws(PostgresError) {
+    let connection = Connection(settings: settings, events: Self.events(counters))
+    defer { connection.close() }
+    let _: [NoColumns] = try await run(query, on: connection, isRepeatable: false)
+  }
+
   private func run<Row: RowDecodable>(_ query: Query, on connection: Connection, isRepeatable: Bool) async throws(PostgresError) -> [Row] {
     try await send(query, on: connection, isRepeatable: isRepeatable) { result in
       do throws(PostgresError) { return .success(try result.rows(as: Row.self)) } catch { return .failure(error) }

@@ -52,6 +52,7 @@ public struct SQLState: RawRepresentable, Hashable, Sendable {
   public static let lockNotAvailable = SQLState(rawValue: "55P03")
   public static let insufficientPrivilege = SQLState(rawValue: "42501")
   public static let queryCanceled = SQLState(rawValue: "57014")
+  public static let cannotConnectNow = SQLState(rawValue: "57P03")
 
   /// Class 57P: the server ends the session (shutdown, crash of another backend, `pg_terminate_backend`) or refuses to open one.
   var endsSession: Bool { rawValue.hasPrefix("57P") }

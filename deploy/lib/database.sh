@@ -208,14 +208,19 @@ check_belonging() {
 remember_database() { write_file "$CHATTY_HOME/database" 644 "$DATABASE_NAME"; }
 
 # connect_as_owner: whether the given database can be used; otherwise REASON says why not. The password goes by the environment,
-# since arguments can be read by everybody.
+# since arguments can be read by everybody. Each host of several has two seconds, unless the address says otherwise; looking a name up has
+# no limit of its own.
 connect_as_owner() {
   local url=$DATABASE_OWNER_URL password=${PGPASSWORD-}
   if [[ $url =~ ^(postgres(ql)?://[^/@:?]*):([^/@?]*)@(.*)$ ]]; then
     url=${BASH_REMATCH[1]}@${BASH_REMATCH[4]} password=${BASH_REMATCH[3]//\\/\\\\}
     printf -v password '%b' "${password//%/\\x}"
   fi
-  REASON=$(PGPASSWORD=$password PGCONNECT_TIMEOUT=2 psql --no-psqlrc --quiet --no-password "$url" --command 'SELECT 1' 2>&1 >/dev/null </dev/null)
+  REASON=$(PGPASSWORD=$password PGCONNECT_TIMEOUT=2 timeout 30 psql --no-psqlrc --quiet --no-password "$url" --command 'SELECT 1' \
+    2>&1 >/dev/null </dev/null) || {
+    if [[ $? == 124 ]]; then REASON='no answer within 30 seconds'; fi
+    return 1
+  }
 }
 
 wait_for_database() {

@@ -70,13 +70,8 @@ public struct APIError: Error, Sendable {
   public init(_ cause: PostgresError) {
     switch cause.kind {
     case .unavailable, .connectionLost: self = .unavailable
-    case .server(.queryCanceled), .server(.lockNotAvailable): self = .unavailable
-    case .server(.deadlockDetected), .server(.serializationFailure): self = .unavailable
-    // The server has become a standby: another one takes writes, or soon will.
-    case .server(.readOnlyTransaction): self = .unavailable
-    // Class 53: out of connections, memory or disk.
-    case .server(let state) where state.rawValue.hasPrefix("53"): self = .unavailable
-    case .server, .decoding: self = .internalServerFailure
+    case .server(let state): self = state.isTrouble ? .unavailable : .internalServerFailure
+    case .decoding: self = .internalServerFailure
     }
     self.cause = cause
   }

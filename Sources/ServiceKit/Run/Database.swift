@@ -56,6 +56,15 @@ public struct Database {
     try await write(query, as: type).first
   }
 
+  /// Runs a statement that gives no rows on a session of its own, which is made for it and ends after it. It is no part of a transaction.
+  func tryOut(_ query: Query) async throws(APIError) {
+    do throws(PostgresError) {
+      try await client.tryOut(query)
+    } catch {
+      throw APIError(error)
+    }
+  }
+
   /// Runs several statements as one transaction on a connection of its own: committed when `body` returns, rolled back when it
   /// throws. Within a transaction it is part of that.
   ///

@@ -17,13 +17,18 @@ define() {
     render "$ROOT/deploy/runit/${file#*=}" "$made/${file%%=*}" 755
     if $RENDERED; then touch "$made/changed"; fi
   done
-  write_file "$CHATTY_HOME/log/$service/config" 644 $'s10000000\nn10'
-  render "$ROOT/deploy/runit/log.run" "$made/log/run" 755
-  if $RENDERED && is_supervised "$service"; then sv restart "$folder/log" >/dev/null; fi
+  define_log "$service" "$made"
   if [[ $made != "$folder" ]]; then
     touch "$made/down"
     mv "$made" "$folder"
   fi
+}
+
+# define_log SERVICE FOLDER: the part of `define` that is the log's. Its keeper is replaced if it would be another one now.
+define_log() {
+  VALUES[LOG_SIZE]=$CHATTY_LOG_SIZE VALUES[LOG_DAYS]=$CHATTY_LOG_DAYS
+  render "$ROOT/deploy/runit/log.run" "$2/log/run" 755
+  if is_supervised "$1" && { $RENDERED || runs_old_executable "$(<"$2/log/supervise/pid")"; }; then sv restart "$2/log" >/dev/null; fi
 }
 
 # write_environment SERVICE: a folder with a file a variable, for chpst -e.

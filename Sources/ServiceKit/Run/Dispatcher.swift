@@ -108,9 +108,13 @@ extension TokenVerifier {
 enum Readiness {
   static let path = "/-/ready"
 
-  /// 200 if the database answers. When nginx names the next pool to ask it is sent there instead (`X-Accel-Redirect`), so that
+  /// 200 if the database answers and there is room for what this pool writes. When nginx names the next pool to ask it is sent there instead (`X-Accel-Redirect`), so that
   /// one address can tell of all the pools.
   static func respond(to raw: FastCGI.Request, _ database: Database, pool: String) async -> FastCGI.Response {
+    // Of all pools only this one writes files.
+    if let room = database.room, !(pool == "uploads" ? room.isEnoughForFiles : room.isEnoughForDatabase) {
+      return Reply(status: 503, ["detail": "\(pool): no room under CHATTY_HOME"], headers: []).response
+    }
     do throws(APIError) {
       _ = try await database.readOne("SELECT 1::bigint", as: Int64.self)
     } catch {

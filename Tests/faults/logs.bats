@@ -44,7 +44,8 @@ logs() { grep -qF -- "$2" "$CHATTY_HOME/log/$1/current"; }
   expect 200
   signal CONT
   eventually 20 has_room_for_lines || wrong 'nothing is logged any more'
-  eventually 10 grep -qE '"dropped":"[1-9][0-9]*"' "$CHATTY_HOME/log/posts/current" || wrong 'the post service does not tell of lines that were dropped'
+  eventually 10 grep -qE '"dropped":"[1-9][0-9]*"' "$CHATTY_HOME/log/posts/current" ||
+    wrong 'the post service does not tell of lines that were dropped'
 }
 
 # has_room_for_lines: a request is in the logs.

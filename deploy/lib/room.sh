@@ -20,7 +20,9 @@ lacks_room() {
   free=$(room)
   if ((free >= LEAST_ROOM)); then return 1; fi
   printf 'no room under CHATTY_HOME (%s): %s MiB are free, and below %s MiB writes are refused' "$CHATTY_HOME" "$free" "$LEAST_ROOM"
-  if [[ -e $CHATTY_HOME/reserve ]]; then printf '; remove what can go, or %s/reserve, which takes %s MiB for such a time' "$CHATTY_HOME" "$RESERVE"; fi
+  if [[ -e $CHATTY_HOME/reserve ]]; then
+    printf '; remove what can go, or %s/reserve, which takes %s MiB for such a time' "$CHATTY_HOME" "$RESERVE"
+  fi
 }
 
 # check_room: before anything is written.

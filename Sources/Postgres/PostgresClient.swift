@@ -226,8 +226,12 @@ public final class PostgresClient {
     reader.greet(query)
   }
 
-  /// Opens the connection for reads now, so that the first request does not wait for it.
-  public func connect() { reader.open() }
+  /// Opens the connections for reads now: the first request does not wait for them, and they are there if the server's disk is full by then,
+  /// when it may take no new one.
+  public func connect() {
+    reader.open()
+    lister.open()
+  }
 
   /// Ends every connection. Statements that have no result yet fail.
   public func close() {

@@ -131,6 +131,11 @@ struct DispatcherTests {
             return "not reached"
           })
       }),
+    .get(
+      "/full",
+      { _, context throws(APIError) in
+        .json(try await context.database.write("DO $$ BEGIN RAISE 'could not extend file' USING ERRCODE = '53100'; END $$", as: Bool.self))
+      }),
     .get("/fine", { _, context throws(APIError) in .json(try await context.database.readOne("SELECT 7::bigint", as: Int64.self)) }),
     .get("/rows", { _, context throws(APIError) in .json(try await context.database.read("SELECT 7::bigint", as: Int64.self)) }),
   ]
@@ -152,6 +157,10 @@ struct DispatcherTests {
       #expect(response["Retry-After"] == "1")
       #expect(response.json == ["detail": "Service temporarily unavailable"])
     }
+    // A disk is not made larger in a second.
+    let full = try await client.get("/full")
+    #expect(full.status == 503)
+    #expect(full["Retry-After"] == "30")
     #expect(try await client.get("/unique").json == ["detail": "Taken"])
     #expect(try await client.get("/fine").json == 7)
   }

@@ -43,6 +43,12 @@ swift_build() {
 # built_executables: the folder of what was built.
 built_executables() { run_swift build --package-path "$ROOT" --configuration release --show-bin-path </dev/null; }
 
+# install_log_keeper: where there is none yet: every service's log needs it, PostgreSQL's too, which starts before the others are put there.
+install_log_keeper() {
+  local name=chatty-log
+  if [[ ! -e $CHATTY_HOME/bin/$name ]]; then install_file "$(built_executables)/$name" "$CHATTY_HOME/bin/$name"; fi
+}
+
 # install_executables: copies what is new, so that a build never touches what is running.
 install_executables() {
   local from name

@@ -11,7 +11,7 @@ PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 readonly POOLS=(auth login posts uploads feed admin recommendations)
 # Of the database, each with chatty_ before it.
 readonly ROLES=(auth posts feed admin recommendations worker operator)
-readonly EXECUTABLES=(chatty-auth chatty-posts chatty-feed chatty-admin chatty-recommendations chatty-worker chatty-image chatty)
+readonly EXECUTABLES=(chatty-auth chatty-posts chatty-feed chatty-admin chatty-recommendations chatty-worker chatty-image chatty-log chatty)
 
 say() { printf '%s\n' "$*"; }
 

@@ -34,17 +34,25 @@ share() {
 }
 
 # configuration_digest: that of the configuration in nginx/conf.
-configuration_digest() { sed -nE "s/.*return 200 '([0-9a-f]{16})'.*/\1/p" "$CHATTY_HOME/nginx/conf/status.conf"; }
+configuration_digest() { sed -nE "s/.*return 200 '([0-9a-f]{16}) .*/\1/p" "$CHATTY_HOME/nginx/conf/status.conf"; }
 
-# has_old_configuration: the nginx that runs has another one.
-has_old_configuration() {
-  [[ $(curl --silent --max-time 5 --unix-socket "$CHATTY_HOME/run/nginx.sock" http://nginx/configuration) != "$(configuration_digest)" ]]
+# running_configuration: the digest and the addresses of the configuration that nginx runs with.
+running_configuration() { curl --disable --silent --max-time 5 --noproxy '*' --unix-socket "$CHATTY_HOME/run/nginx.sock" http://nginx/configuration || true; }
+
+# has_old_configuration: nginx runs with another one.
+has_old_configuration() { [[ $(running_configuration) != "$(configuration_digest) "* ]]; }
+
+# has_old_addresses: nginx listens on an address that it is not to have: a reload opens further addresses, but cannot move to another one of
+# the same port.
+has_old_addresses() {
+  local running
+  running=$(running_configuration)
+  [[ -n $running ]] && grep -qvFx "$(addresses conf)" <<<"$(tr ' ' '\n' <<<"${running#* }")"
 }
 
 # render_nginx: into conf.new, and asks nginx whether it takes it.
 render_nginx() {
   local file proxy
-  for file in "$ROOT"/nginx/html/*; do write_file "$CHATTY_HOME/nginx/html/${file##*/}" 644 "$(<"$file")"; done
   VALUES[USER]=''
   if is_root; then VALUES[USER]='user www-data;'; fi
   VALUES[LISTEN]=$(listen_directives) VALUES[OPS_PORT]=$CHATTY_OPS_PORT
@@ -68,9 +76,10 @@ render_nginx() {
 
   rm -rf "$CHATTY_HOME/nginx/conf.new"
   folder nginx/conf.new 755
-  VALUES[DIGEST]=''
+  VALUES[DIGEST]='' VALUES[ADDRESSES]=''
   for file in "$ROOT"/nginx/*.conf; do render "$file" "$CHATTY_HOME/nginx/conf.new/${file##*/}" 644; done
   VALUES[DIGEST]=$(cd "$CHATTY_HOME/nginx/conf.new" && sha256sum -- *.conf | digest)
+  VALUES[ADDRESSES]=$(addresses conf.new | paste -s -d ' ')
   render "$ROOT/nginx/status.conf" "$CHATTY_HOME/nginx/conf.new/status.conf" 644
   local said
   for file in nginx.conf operations.conf; do
@@ -78,16 +87,16 @@ render_nginx() {
   done
 }
 
-# install_configuration: that of render_nginx takes its place; cut off in between, the next deploy/up puts one there.
+# install_configuration: that of render_nginx takes its place, file by file, so that nginx finds each whenever it is started.
 install_configuration() {
-  if diff --recursive --brief "$CHATTY_HOME/nginx/conf.new" "$CHATTY_HOME/nginx/conf" >/dev/null 2>&1; then
-    rm -rf "$CHATTY_HOME/nginx/conf.new"
-    return
-  fi
-  rm -rf "$CHATTY_HOME/nginx/conf.old"
-  if [[ -d $CHATTY_HOME/nginx/conf ]]; then mv "$CHATTY_HOME/nginx/conf" "$CHATTY_HOME/nginx/conf.old"; fi
-  mv "$CHATTY_HOME/nginx/conf.new" "$CHATTY_HOME/nginx/conf"
-  rm -rf "$CHATTY_HOME/nginx/conf.old"
+  local file
+  for file in "$ROOT"/nginx/html/*; do write_file "$CHATTY_HOME/nginx/html/${file##*/}" 644 "$(<"$file")"; done
+  folder nginx/conf 755
+  for file in "$CHATTY_HOME"/nginx/conf/*; do
+    if [[ ! -e $CHATTY_HOME/nginx/conf.new/${file##*/} ]]; then rm -f "$file"; fi
+  done
+  mv "$CHATTY_HOME"/nginx/conf.new/*.conf "$CHATTY_HOME/nginx/conf"
+  rmdir "$CHATTY_HOME/nginx/conf.new"
 }
 
 # fail_nginx SAID: ends with what nginx says of its configuration, and with the setting that is in the line that it names.
@@ -116,8 +125,7 @@ addresses() { sed -nE 's/^ *listen ([^ ;]+).*/\1/p' "$CHATTY_HOME/nginx/$1/"*.co
 start_nginx() {
   if ! is_running nginx; then
     start_service nginx
-  elif is_old_nginx nginx; then
-    # A reload cannot move to another address of the same port.
+  elif is_old_nginx nginx || has_old_addresses; then
     did 'restarting nginx'
     sv -w 45 restart "$CHATTY_HOME/service/nginx" >/dev/null || fail 'nginx does not end'
   elif has_old_configuration; then

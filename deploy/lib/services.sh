@@ -15,13 +15,18 @@ define() {
   for file; do
     render "$ROOT/deploy/runit/${file#*=}" "$made/${file%%=*}" 755
   done
-  write_file "$CHATTY_HOME/log/$service/config" 644 $'s10000000\nn10'
-  render "$ROOT/deploy/runit/log.run" "$made/log/run" 755
-  if $RENDERED && is_supervised "$service"; then sv restart "$folder/log" >/dev/null; fi
+  define_log "$service" "$made"
   if [[ $made != "$folder" ]]; then
     touch "$made/down"
     mv "$made" "$folder"
   fi
+}
+
+# define_log SERVICE FOLDER: the part of `define` that is the log's. Its keeper is replaced if it would be another one now.
+define_log() {
+  VALUES[LOG_SIZE]=$CHATTY_LOG_SIZE VALUES[LOG_DAYS]=$CHATTY_LOG_DAYS
+  render "$ROOT/deploy/runit/log.run" "$2/log/run" 755
+  if is_supervised "$1" && { $RENDERED || runs_old_executable "$(<"$2/log/supervise/pid")"; }; then sv restart "$2/log" >/dev/null; fi
 }
 
 # write_environment SERVICE [FOLDER]: a folder with a file a variable, for chpst -e; unless it is another one, with the service's revision.
@@ -73,22 +78,20 @@ servers_of() {
 
 # check_settings: whether the executables that were built take them; nothing has been touched yet.
 check_settings() {
-  local built service folder said
+  local built service folder=$CHATTY_HOME/env/.check said
   built=$(built_executables)
-  folder=$(mktemp --directory --tmpdir chatty-check-XXXXXX)
-  # shellcheck disable=SC2064 # the folder of now
-  trap "rm -rf '$folder'" EXIT
+  folder env 700
   for service in "${POOLS[@]}" worker; do
     write_environment "$service" "$folder"
     # deploy/migrate is yet to make it.
     rm -f "$folder/CHATTY_DATABASE_PASSWORD_FILE"
     said=$(env -i chpst -e "$folder" "$built/$(executable_of "$service")" --check </dev/null 2>&1) || {
+      rm -rf "$folder"
       printf '%s: %s\n' "$PROGRAM" "${said#chatty: }" >&2
       exit 78
     }
   done
   rm -rf "$folder"
-  trap - EXIT
 }
 
 define_pools() {
@@ -118,11 +121,11 @@ define_worker() {
   write_environment worker
 }
 
-# define_nginx: the public one, which takes a new configuration while it runs but for other addresses, and that of the operations
-# listener, which nobody minds being restarted.
+# define_nginx: the public one, which takes a new configuration while it runs, and that of the operations listener, which nobody minds
+# being restarted.
 define_nginx() {
   VALUES[FOLDER]=$CHATTY_HOME/nginx VALUES[CONFIGURATION]=nginx.conf
-  VALUES[REVISION]=$({ cat "$ROOT/deploy/runit/nginx.run" && addresses conf; } | digest)
+  VALUES[REVISION]=$(digest <"$ROOT/deploy/runit/nginx.run")
   define nginx run=nginx.run control/t=nginx.control
   VALUES[FOLDER]=$CHATTY_HOME/service/operations VALUES[CONFIGURATION]=operations.conf
   VALUES[REVISION]=$({ cat "$ROOT/deploy/runit/nginx.run" && configuration_digest; } | digest)

@@ -47,6 +47,8 @@ setting CHATTY_RECOMMENDATION_NEIGHBOURS integer:1:1000 3 'How many similar user
 setting CHATTY_RECOMMENDATION_DAMPING integer:0:1000 0 'd in n/(n+d), by which the similarity of users with n likes in common is multiplied; 0 damps nothing.'
 setting CHATTY_RECOMMENDATION_INTERVAL integer:0:86400 60 'Seconds after which the index of likes is made anew if anything has changed; 0: only by chatty recommendations build.'
 setting CHATTY_LOG_LEVEL choice:trace:debug:info:notice:warning:error:critical notice 'info gives a line a request.'
+setting CHATTY_LOG_SIZE integer:16:1000000 1000 'Megabytes that all logs together may take: the oldest go first.'
+setting CHATTY_LOG_DAYS integer:1:3650 30 'Days that logs are kept.'
 setting CHATTY_KEYS text '' "The folder of the tokens' keys. Default: keys/"
 
 # fail_setting NAME PROBLEM: status 78 (EX_CONFIG), as the services end with.

@@ -13,7 +13,7 @@ stack_processes() {
     pid=${folder//[!0-9]/}
     case $(cat "/proc/$pid/comm" 2>/dev/null) in
       runsvdir) printf '%s runsvdir\n' "$pid" ;;
-      runsv | svlogd | multiwatch | spawn-fcgi | nginx | postgres | chatty-* | run | serve | sleep) printf '%s service\n' "$pid" ;;
+      runsv | multiwatch | spawn-fcgi | nginx | postgres | chatty-* | run | serve | sleep) printf '%s service\n' "$pid" ;;
     esac
   done
 }

@@ -64,12 +64,15 @@ public struct APIError: Error, Sendable {
   }
   /// 503: overloaded, or the database is away.
   public static let unavailable = APIError(503, "Service temporarily unavailable", headers: [("Retry-After", "1")])
+  /// 503: there is no room on a disk. It will take somebody some time to make some.
+  public static let noRoom = APIError(503, "Service temporarily unavailable", headers: [("Retry-After", "30")])
   public static let internalServerFailure = APIError(500, "Internal Server Error")
 
   /// What a client is told when the database has refused or not answered.
   public init(_ cause: PostgresError) {
     switch cause.kind {
     case .unavailable, .connectionLost: self = .unavailable
+    case .server(.diskFull): self = .noRoom
     case .server(let state): self = state.isTrouble ? .unavailable : .internalServerFailure
     case .decoding: self = .internalServerFailure
     }

@@ -20,7 +20,7 @@ final class Readiness {
     self.pool = pool
   }
 
-  /// 200 if the database answers and takes writes. When nginx names the next pool to ask it is sent there instead (`X-Accel-Redirect`), so
+  /// 200 if there is room for what this pool writes, and the database answers and takes writes. When nginx names the next pool to ask it is sent there instead (`X-Accel-Redirect`), so
   /// that one address can tell of all the pools.
   func respond(to raw: FastCGI.Request) async -> FastCGI.Response {
     if let problem = await problem() {
@@ -40,6 +40,8 @@ final class Readiness {
   }
 
   private func findProblem() async -> String? {
+    // Of all pools only that of uploads writes files.
+    if let room = database.room, !(pool == "uploads" ? room.isEnoughForFiles : room.isEnoughForDatabase) { return "no room under CHATTY_HOME" }
     do throws(APIError) {
       _ = try await database.readOne("SELECT 1::bigint", as: Int64.self)
     } catch {

@@ -57,8 +57,8 @@ install_packages() {
 readonly CLUSTER_POLICY=/etc/postgresql-common/createcluster.d/chatty.conf
 readonly CLUSTER_POLICY_TEXT='create_main_cluster = false'
 
-# has_systemd: it runs here, and takes orders.
-has_systemd() { systemctl show --property=Version >/dev/null 2>&1; }
+# has_systemd: it runs here (sd_booted(3)). In a chroot systemctl says yes to everything.
+has_systemd() { [[ -d /run/systemd/system ]] && command -v systemctl >/dev/null; }
 
 # hold_services [sudo]: those that are not installed yet.
 hold_services() {

@@ -41,7 +41,9 @@ final class Readiness {
 
   private func findProblem() async -> String? {
     // Of all pools only that of uploads writes files.
-    if let room = database.room, !(pool == "uploads" ? room.isEnoughForFiles : room.isEnoughForDatabase) { return "no room under CHATTY_HOME" }
+    if let room = database.room, !(pool == "uploads" ? room.isEnoughForFiles : room.isEnoughForDatabase) {
+      return "no room under CHATTY_HOME"
+    }
     do throws(APIError) {
       _ = try await database.readOne("SELECT 1::bigint", as: Int64.self)
     } catch {

@@ -76,6 +76,21 @@ settings_of() {
   done | sort -u
 }
 
+# finish_with LEVEL: some have other settings; after deploy/up all have these, and no request has noticed.
+finish_with() {
+  output=$("$ROOT/deploy/status" 3>&-) || true
+  [[ $output == *'with old settings'* ]] || wrong "$output"
+  ask_on
+  up_with CHATTY_LOG_LEVEL="$1"
+  stop_asking
+  rm "$SEEN"
+  eventually 20 runs_with_level "$1"
+  up_with CHATTY_LOG_LEVEL="$1"
+  [[ $output == *'nothing has changed'* ]] || wrong "$output"
+}
+
+runs_with_level() { [[ $(settings_of CHATTY_LOG_LEVEL) == "$1" ]]; }
+
 @test "a setting that a process refuses is refused before anything is touched, in one line that names it" {
   local before setting
   before=$(services)
@@ -90,29 +105,15 @@ settings_of() {
   [[ $output == *'nothing has changed'* ]] || wrong "$output"
 }
 
-@test "cut off before it has replaced any pool, between two, and in all of it: the next one brings everything to the settings that were given" {
-  local level
-  for level in info debug trace; do
-    case $level in
-      info) cut_off grep -qx info "$CHATTY_HOME/env/auth/CHATTY_LOG_LEVEL" -- CHATTY_LOG_LEVEL=$level ;;
-      debug) cut_off grep -qs '^replaced the pool' "$BATS_TEST_TMPDIR/cut.log" -- CHATTY_LOG_LEVEL=$level ;;
-      trace) cut_off grep -qx trace "$CHATTY_HOME/env/worker/CHATTY_LOG_LEVEL" -- CHATTY_LOG_LEVEL=$level ;;
-    esac
-    run "$ROOT/deploy/status" 3>&-
-    [[ $output == *'with old settings'* ]] || wrong "$output"
-    ask_on
-    up_with CHATTY_LOG_LEVEL=$level
-    stop_asking
-    rm "$SEEN"
-    eventually 20 runs_with_level "$level"
-    up_with CHATTY_LOG_LEVEL=$level
-    [[ $output == *'nothing has changed'* ]] || wrong "$output"
-  done
+@test "cut off before it has replaced any pool, or between two: the next one brings everything to the settings that were given" {
+  cp "$CHATTY_HOME/env/recommendations/CHATTY_REVISION" "$BATS_TEST_TMPDIR/before"
+  cut_off differs "$CHATTY_HOME/env/recommendations/CHATTY_REVISION" "$BATS_TEST_TMPDIR/before" -- CHATTY_LOG_LEVEL=info
+  finish_with info
+  cut_off grep -qs '^replaced the pool' "$BATS_TEST_TMPDIR/cut.log" -- CHATTY_LOG_LEVEL=debug
+  finish_with debug
   up_with
   eventually 20 runs_with_level notice
 }
-
-runs_with_level() { [[ $(settings_of CHATTY_LOG_LEVEL) == "$1" ]]; }
 
 @test "cut off before nginx has read its configuration, the next one has it read" {
   cut_off grep -rqs 'client_max_body_size 3m' "$CHATTY_HOME/nginx/conf" -- CHATTY_CLIENT_MAX_BODY=3m
@@ -182,10 +183,8 @@ other_checkout() {
 is_whole() { [[ $(pgrep --parent "$(<"$CHATTY_HOME/service/$1/supervise/pid")" | wc -l) == 2 ]]; }
 
 @test "with all processes gone at once, as when a machine stops, deploy/start brings everything back without a build and with an empty environment" {
-  local pid
   supervisor | xargs kill -KILL
-  for pid in $(processes_of_home); do kill -KILL "$pid" 2>/dev/null || true; done
-  eventually 20 nothing_runs
+  eventually 20 is_killed
   env -i PATH=/usr/bin:/bin CHATTY_HOME="$CHATTY_HOME" "$ROOT/deploy/start" </dev/null >"$BATS_TEST_TMPDIR/start.log" 2>&1 3>&- ||
     wrong "$(cat "$BATS_TEST_TMPDIR/start.log")"
   get "/posts/$POST"
@@ -198,12 +197,14 @@ is_whole() { [[ $(pgrep --parent "$(<"$CHATTY_HOME/service/$1/supervise/pid")" |
   [[ $output == *'nothing has changed'* ]] || wrong "$output"
 }
 
-# processes_of_home: all whose folder is in that of the stack.
-processes_of_home() {
-  find /proc -maxdepth 2 -path '/proc/[0-9]*/cwd' -lname "$CHATTY_HOME/*" 2>/dev/null | tr -dc '0-9\n'
+# is_killed: no process is left whose folder is in that of the stack; those that are there are killed, with what they start meanwhile.
+is_killed() {
+  local pids
+  pids=$(find /proc -maxdepth 2 -path '/proc/[0-9]*/cwd' -lname "$CHATTY_HOME/*" 2>/dev/null | tr -dc '0-9\n')
+  if [[ -z $pids ]]; then return; fi
+  xargs kill -KILL <<<"$pids" 2>/dev/null || true
+  return 1
 }
-
-nothing_runs() { [[ -z $(processes_of_home) ]]; }
 
 @test "a stack keeps to its database: another one, or none where there was one, takes a clear word" {
   local before

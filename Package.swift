@@ -25,6 +25,7 @@ let package = Package(
     .executable(name: "chatty-admin", targets: ["AdminService"]),
     .executable(name: "chatty-recommendations", targets: ["RecommendationService"]),
     .executable(name: "chatty-worker", targets: ["Worker"]),
+    .executable(name: "chatty-log", targets: ["LogKeeper"]),
     .executable(name: "chatty-image", targets: ["ImageDecoder"]),
     .executable(name: "chatty", targets: ["Operator"]),
   ],
@@ -45,6 +46,8 @@ let package = Package(
     .systemLibrary(name: "CGIF", pkgConfig: "libgif"),
     .systemLibrary(name: "CLittleCMS", pkgConfig: "lcms2"),
 
+    .target(name: "Logs", swiftSettings: strict),
+    .executableTarget(name: "LogKeeper", dependencies: ["CLinux", "Logs"], swiftSettings: strict),
     .target(name: "EventLoop", dependencies: ["CLinux"], swiftSettings: strict),
     .target(name: "FastCGI", dependencies: ["CFastCGI", "EventLoop"], swiftSettings: strict),
     .target(name: "Postgres", dependencies: ["CPostgres", "EventLoop"], swiftSettings: strict),
@@ -56,7 +59,7 @@ let package = Package(
     .executableTarget(name: "ImageDecoder", dependencies: ["ImageCodecs", "ImageFiles"], swiftSettings: strict),
     .target(name: "Media", dependencies: ["CLinux", "EventLoop", "ImageFiles"], swiftSettings: strict),
     .target(name: "Passwords", dependencies: ["CCrypt"], swiftSettings: strict),
-    .target(name: "Transfers", dependencies: ["CCurl"], swiftSettings: strict),
+    .target(name: "Transfers", dependencies: ["CCurl", "EventLoop"], swiftSettings: strict),
     .target(name: "Mail", dependencies: ["CCurl", "EventLoop", "Transfers"], swiftSettings: strict),
     .target(
       name: "ServiceKit",
@@ -83,6 +86,7 @@ let package = Package(
     tests("FastCGI", ["FastCGI", "TestSupport"]),
     tests("Postgres", ["Postgres", "TestSupport"]),
     tests("LikeIndex", ["LikeIndex", "TestSupport"]),
+    tests("Logs", ["Logs"]),
     tests("Passwords", ["Passwords"]),
     tests("Multipart", ["Multipart"]),
     tests("Media", ["ImageFiles", "Media", "EventLoop", "ImageDecoder", "TestSupport"]),

@@ -62,6 +62,7 @@ extension PostService {
   static func createWithImage(
     _ text: NewPost, _ image: UploadedImage, _ context: Context, _ database: Database
   ) async throws(APIError) -> Post? {
+    guard context.hasRoomForFiles else { throw .noRoom }
     let store = MediaStore(home: context.settings.home)
     let key = ImageKey(random: image.facts.storedFormat)
     // A transaction of its own: it has to be there before the files are, whatever becomes of the post.
@@ -101,7 +102,7 @@ extension PostService {
   private static func refusal(of image: UploadedImage, because error: ImageError, _ context: Context) -> APIError {
     if case .unavailable(let reason) = error {
       context.logger.error("an image could not be stored: \(reason)")
-      return .unavailable
+      return context.hasRoomForFiles ? .unavailable : .noRoom
     }
     return .invalid(.value("\(error)"), "body", "image", .string(image.file.filename ?? ""))
   }

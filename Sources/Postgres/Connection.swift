@@ -34,7 +34,7 @@ final class Connection: TurnEnder {
   private static let sharedLimit = 8
 
   private var failedAttempts = 0
-  private var connectTimer: TimerID?
+  private var dialer: Dialer?
   private var watchdogArmed = false
   private var turnEndRequested = false
   private var waitsForWritability = false
@@ -202,35 +202,21 @@ final class Connection: TurnEnder {
 
   private func connect() {
     state = .connecting
-    guard let handle = Handle(connecting: settings) else { return attemptFailed("out of memory") }
-    if PQstatus(handle.pointer) == CONNECTION_BAD { return attemptFailed(handle.errorMessage) }
+    let dialer = Dialer(settings) { [self] end in
+      self.dialer = nil
+      switch consume end {
+      case .open(let handle): opened(handle)
+      case .failed(let message): attemptFailed(message)
+      }
+    }
+    self.dialer = dialer
+    dialer.start()
+  }
+
+  private func opened(_ handle: consuming Handle) {
+    let (connection, descriptor) = (handle.pointer, handle.descriptor)
     self.handle = consume handle
-    connectTimer = Loop.shared.after(settings.connectTimeout) { [self] in attemptFailed("no answer within \(settings.connectTimeout)") }
-    awaitProgress(.writable)
-  }
-
-  private func awaitProgress(_ readiness: Readiness) {
-    guard let descriptor = handle?.descriptor, descriptor >= 0 else { return attemptFailed(errorMessage) }
-    watch(descriptor, readiness) { [self] _ in progress() }
-  }
-
-  private func progress() {
-    guard let connection = handle?.pointer else { return }
-    // The library may go on with another socket (the next host of a list).
-    unwatch()
-    switch PQconnectPoll(connection) {
-    case PGRES_POLLING_READING: awaitProgress(.readable)
-    case PGRES_POLLING_WRITING: awaitProgress(.writable)
-    case PGRES_POLLING_OK: opened(connection)
-    default: attemptFailed(errorMessage)
-    }
-  }
-
-  private func opened(_ connection: OpaquePointer) {
-    cancelConnectTimer()
-    guard PQsetnonblocking(connection, 1) == 0, PQenterPipelineMode(connection) == 1, let descriptor = handle?.descriptor else {
-      return attemptFailed("no pipeline mode")
-    }
+    guard PQsetnonblocking(connection, 1) == 0, PQenterPipelineMode(connection) == 1 else { return attemptFailed("no pipeline mode") }
     events.opened(session > 0)
     session += 1
     failedAttempts = 0
@@ -245,7 +231,6 @@ final class Connection: TurnEnder {
   }
 
   private func attemptFailed(_ message: String) {
-    cancelConnectTimer()
     dropHandle()
     failedAttempts += 1
     state = .backingOff
@@ -284,7 +269,8 @@ final class Connection: TurnEnder {
   /// Ends the connection for good; whoever still waits gets an error.
   func close() {
     keepsOpen = false
-    cancelConnectTimer()
+    dialer?.cancel()
+    dialer = nil
     for statement in abandon() { statement.complete(.failure(PostgresError(.connectionLost, "closed"))) }
     failWaiting("closed")
   }
@@ -309,11 +295,6 @@ final class Connection: TurnEnder {
   private func unwatch() {
     if let watched { Loop.shared.unwatch(watched) }
     watched = nil
-  }
-
-  private func cancelConnectTimer() {
-    if let connectTimer { Loop.shared.cancel(connectTimer) }
-    connectTimer = nil
   }
 
   /// The server ends a statement that takes too long; a server that no longer does even that is given up here. The time counts

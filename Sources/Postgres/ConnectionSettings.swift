@@ -14,6 +14,7 @@ public struct ConnectionSettings: Sendable {
   public var statementTimeout: Duration
   /// The server ends a session whose transaction waits for its next statement for longer.
   public var idleTransactionTimeout: Duration
+  /// How long each of the database's addresses is waited for, unless the URL has a `connect_timeout`.
   public var connectTimeout: Duration = .seconds(3)
   /// Off behind a pooler that gives each transaction another session (pgbouncer in transaction mode).
   public var preparesStatements: Bool
@@ -31,24 +32,23 @@ public struct ConnectionSettings: Sendable {
     self.preparesStatements = preparesStatements
   }
 
-  /// Keywords and values for `PQconnectStartParams`; a later one wins over what the URL says.
-  var parameters: [(String, String)] {
-    var parameters = [("dbname", url)]
-    if let user { parameters.append(("user", user)) }
-    if let password { parameters.append(("password", password)) }
-    parameters.append(("application_name", applicationName))
-    parameters.append(("client_encoding", "UTF8"))
+  /// What a session is opened with, whatever the URL says: libpq's keywords and their values.
+  ///
+  /// - Parameter own: what the URL itself says of `options`.
+  func sessionParameters(own: String?) -> [String: String] {
+    var parameters = ["application_name": applicationName, "client_encoding": "UTF8"]
+    if let user { parameters["user"] = user }
+    if let password { parameters["password"] = password }
     if preparesStatements {
       // The statements are short: compiling one costs more than it can save. A pooler refuses these, and has its own. What the URL
       // says itself comes first: of two settings of one thing the last counts.
-      let own = ConnectionString.option("options", of: url).map { [$0] } ?? []
       let options = [
         "statement_timeout=\(Self.milliseconds(statementTimeout))", "lock_timeout=\(Self.milliseconds(statementTimeout))",
         "idle_in_transaction_session_timeout=\(Self.milliseconds(idleTransactionTimeout))", "jit=off",
         // What the statements rely on: a role may change its own defaults, whoever it was that made it do so.
         "search_path=public", "default_transaction_isolation=read\\ committed", "default_transaction_read_only=off",
       ]
-      parameters.append(("options", (own + options.map { "-c \($0)" }).joined(separator: " ")))
+      parameters["options"] = ((own.map { [$0] } ?? []) + options.map { "-c \($0)" }).joined(separator: " ")
     }
     return parameters
   }
@@ -62,21 +62,35 @@ public struct ConnectionSettings: Sendable {
 public enum ConnectionString {
   /// Whether a text is one. Where it leads is not looked at.
   public static func isValid(_ text: String) -> Bool {
-    guard let options = PQconninfoParse(text, nil) else { return false }
-    PQconninfoFree(options)
-    return true
+    do throws(PostgresError) {
+      _ = try parse(text)
+      return true
+    } catch {
+      return false
+    }
   }
 
-  /// What it says of one of libpq's keywords; nil if it says nothing.
-  static func option(_ keyword: String, of text: String) -> String? {
-    guard let options = PQconninfoParse(text, nil) else { return nil }
+  /// What it says, by libpq's keywords.
+  ///
+  /// - Throws: `unavailable` if it is none.
+  static func parse(_ text: String) throws(PostgresError) -> [String: String] {
+    guard let options = PQconninfoParse(text, nil) else { throw PostgresError(.unavailable, "the database's address cannot be read") }
+    return values(of: options)
+  }
+
+  /// What libpq takes for keywords that are not given, from the environment and built in.
+  package static var defaults: [String: String] { PQconndefaults().map { values(of: $0) } ?? [:] }
+
+  /// Those that are set. Frees the array.
+  private static func values(of options: UnsafeMutablePointer<PQconninfoOption>) -> [String: String] {
     defer { PQconninfoFree(options) }
+    var values: [String: String] = [:]
     var next = options
-    while let found = next.pointee.keyword {
-      if strcmp(found, keyword) == 0 { return next.pointee.val.map { String(cString: $0) } }
+    while let keyword = next.pointee.keyword {
+      if let value = next.pointee.val { values[String(cString: keyword)] = String(cString: value) }
       next += 1
     }
-    return nil
+    return values
   }
 }
 

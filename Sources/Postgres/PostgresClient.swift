@@ -86,6 +86,14 @@ public final class PostgresClient {
     let _: [NoColumns] = try await run(query, on: writer(), isRepeatable: false)
   }
 
+  /// Runs a statement that gives no rows on a session that is made for it and ends after it: so it tells whether new sessions can be
+  /// made and can do that. Nothing of the client's own connections is used.
+  public func tryOut(_ query: Query) async throws(PostgresError) {
+    let connection = Connection(settings: settings, events: Self.events(counters))
+    defer { connection.close() }
+    let _: [NoColumns] = try await run(query, on: connection, isRepeatable: false)
+  }
+
   private func run<Row: RowDecodable>(_ query: Query, on connection: Connection, isRepeatable: Bool) async throws(PostgresError) -> [Row] {
     try await send(query, on: connection, isRepeatable: isRepeatable) { result in
       do throws(PostgresError) { return .success(try result.rows(as: Row.self)) } catch { return .failure(error) }
@@ -218,8 +226,12 @@ public final class PostgresClient {
     reader.greet(query)
   }
 
-  /// Opens the connection for reads now, so that the first request does not wait for it.
-  public func connect() { reader.open() }
+  /// Opens the connections for reads now: the first request does not wait for them, and they are there if the server's disk is full by then,
+  /// when it may take no new one.
+  public func connect() {
+    reader.open()
+    lister.open()
+  }
 
   /// Ends every connection. Statements that have no result yet fail.
   public func close() {

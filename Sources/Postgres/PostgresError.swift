@@ -49,9 +49,11 @@ public struct SQLState: RawRepresentable, Hashable, Sendable {
   public static let uniqueViolation = SQLState(rawValue: "23505")
   public static let serializationFailure = SQLState(rawValue: "40001")
   public static let deadlockDetected = SQLState(rawValue: "40P01")
+  public static let diskFull = SQLState(rawValue: "53100")
   public static let lockNotAvailable = SQLState(rawValue: "55P03")
   public static let insufficientPrivilege = SQLState(rawValue: "42501")
   public static let queryCanceled = SQLState(rawValue: "57014")
+  public static let cannotConnectNow = SQLState(rawValue: "57P03")
 
   /// Class 57P: the server ends the session (shutdown, crash of another backend, `pg_terminate_backend`) or refuses to open one.
   var endsSession: Bool { rawValue.hasPrefix("57P") }

@@ -13,10 +13,31 @@ public final class SnapshotReader {
   /// - Parameter settings: where and as whom; no statement may take longer than its `statementTimeout`.
   /// - Throws: `unavailable` if there is no connection within the settings' time.
   public init(_ settings: ConnectionSettings) throws(PostgresError) {
-    guard let handle = Handle(connecting: settings) else { throw PostgresError(.unavailable, "out of memory") }
-    try handle.waitUntilOpen(settings.connectTimeout)
-    self.handle = handle
+    handle = try Self.connect(settings)
     try execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+  }
+
+  /// Goes through the targets of the settings' plan, each with a time of its own.
+  private static func connect(_ settings: ConnectionSettings) throws(PostgresError) -> Handle {
+    let plan = try ConnectionPlan(settings)
+    var targets = plan.targets
+    var failures: [String] = []
+    while !targets.isEmpty {
+      let target = targets.removeFirst()
+      if let name = target.nameToLookUp {
+        switch HostNames.lookUp(name) {
+        case .success(let addresses): targets = target.at(addresses) + targets
+        case .failure(let error): failures.append(error.message)
+        }
+        continue
+      }
+      guard let handle = Handle(plan.parameters(for: target)) else { throw PostgresError(.unavailable, "out of memory") }
+      if handle.waitUntilOpen(plan.patience) { return handle }
+      let refusal = handle.refusal
+      failures.append(refusal.message.isEmpty ? "\(target.description): no answer within \(plan.patience)" : refusal.message)
+      if refusal.isFinal { break }
+    }
+    throw PostgresError(.unavailable, failures.joined(separator: "; "))
   }
 
   private func execute(_ sql: String) throws(PostgresError) {
@@ -117,17 +138,21 @@ public struct CopiedRow {
 
 extension Handle {
   /// Waits for the connection that was begun.
-  fileprivate borrowing func waitUntilOpen(_ timeout: Duration) throws(PostgresError) {
+  ///
+  /// - Returns: whether it was made; if not, `refusal` says why, unless it only took too long.
+  fileprivate borrowing func waitUntilOpen(_ timeout: Duration) -> Bool {
     let deadline = ContinuousClock.now + timeout
     var state = PGRES_POLLING_WRITING
     while state != PGRES_POLLING_OK {
-      guard state != PGRES_POLLING_FAILED, PQstatus(pointer) != CONNECTION_BAD else { throw PostgresError(.unavailable, errorMessage) }
+      guard state != PGRES_POLLING_FAILED, PQstatus(pointer) != CONNECTION_BAD else { return false }
       let left = (deadline - .now) / .milliseconds(1)
-      guard left > 0 else { throw PostgresError(.unavailable, "no answer within \(timeout)") }
+      guard left > 0 else { return false }
       var entry = pollfd(fd: descriptor, events: Int16(state == PGRES_POLLING_READING ? POLLIN : POLLOUT), revents: 0)
       // Interrupted or late, the next turn finds out.
       guard poll(&entry, 1, Int32(left.rounded(.up))) > 0 else { continue }
       state = PQconnectPoll(pointer)
     }
+    beginSession()
+    return true
   }
 }

@@ -1,7 +1,7 @@
 // Transfers by libcurl, beside the event loop. This file owns the library and knows no protocol.
 
 import CCurl
-import Glibc
+import EventLoop
 
 /// What a transfer came to.
 public struct TransferResult: Sendable {
@@ -69,34 +69,9 @@ public final class Transfer: @unchecked Sendable {
   /// of a mail in poll(2), whatever interface it was called by, and a slow mail server would hold up everything else.
   public func perform() async -> TransferResult {
     await withUnsafeContinuation { continuation in
-      let run = Unmanaged.passRetained(Run(self, continuation))
-      var thread = pthread_t()
-      let failure = pthread_create(
-        &thread, nil,
-        { argument in
-          if let argument { Unmanaged<Run>.fromOpaque(argument).takeRetainedValue().perform() }
-          return nil
-        }, run.toOpaque())
-      if failure == 0 {
-        pthread_detach(thread)
-      } else {
-        run.release()
-        continuation.resume(returning: result(CURLE_OUT_OF_MEMORY))
-      }
+      let isStarted = DetachedThread.start { [self] in continuation.resume(returning: result(curl_easy_perform(handle))) }
+      if !isStarted { continuation.resume(returning: result(CURLE_OUT_OF_MEMORY)) }
     }
-  }
-
-  /// One run of the transfer, as its thread gets it.
-  private final class Run {
-    private let transfer: Transfer
-    private let continuation: UnsafeContinuation<TransferResult, Never>
-
-    init(_ transfer: Transfer, _ continuation: UnsafeContinuation<TransferResult, Never>) {
-      self.transfer = transfer
-      self.continuation = continuation
-    }
-
-    func perform() { continuation.resume(returning: transfer.result(curl_easy_perform(transfer.handle))) }
   }
 
   private func result(_ code: CURLcode) -> TransferResult {

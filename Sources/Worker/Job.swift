@@ -15,17 +15,23 @@ protocol Job {
 @Worker
 final class JobLoop {
   private let job: any Job
+  /// Whether there is room for what the job writes.
+  private let hasRoom: @Worker () -> Bool
   private var isStopping = false
   private var wasCalled = false
   private var sleeper: UnsafeContinuation<Void, Never>?
   private var alarm: TimerID?
 
-  init(_ job: any Job) { self.job = job }
+  /// - Parameter hasRoom: while it says no the job rests.
+  init(_ job: any Job, while hasRoom: @escaping @Worker () -> Bool) {
+    self.job = job
+    self.hasRoom = hasRoom
+  }
 
   func run() async {
     while !isStopping {
       wasCalled = false
-      await job.work { [self] in isStopping }
+      if hasRoom() { await job.work { [self] in isStopping || !hasRoom() } }
       await rest()
     }
   }

@@ -30,13 +30,20 @@ enum OutboxWorker {
     } catch {
       exitForConfiguration(error.description)
     }
-    let senders = (0..<MailDrain.senders).map { _ in JobLoop(mail) }
+    if Settings.isCheck { exit(EXIT_SUCCESS) }
+    let room = DiskRoom(home: settings.home, hasPrivateCluster: settings.hasPrivateCluster) { [logger] isEnough in
+      logger.warning("\(isEnough ? "there is room again: work goes on" : "no room: work rests")", metadata: ["home": "\(settings.home)"])
+    }
+    let writesRows = { @Worker in room.isEnoughForDatabase }
+    let senders = (0..<MailDrain.senders).map { _ in JobLoop(mail, while: writesRows) }
     let outbox =
       senders + [
-        JobLoop(MediaDrain(settings: settings, database: database, logger: logger)), JobLoop(Settler(database: database, logger: logger)),
+        JobLoop(MediaDrain(settings: settings, database: database, logger: logger), while: writesRows),
+        JobLoop(Settler(database: database, logger: logger), while: writesRows),
       ]
-    let index = IndexKeeper(settings: settings, database: database, logger: logger)
-    let jobs = outbox + [JobLoop(Sweep(unverifiedDays: settings.unverifiedDays, database: database, logger: logger)), JobLoop(index)]
+    let sweep = Sweep(unverifiedDays: settings.unverifiedDays, database: database, logger: logger)
+    let index = JobLoop(IndexKeeper(settings: settings, database: database, logger: logger)) { room.isEnoughForFiles }
+    let jobs = outbox + [JobLoop(sweep, while: writesRows), index]
 
     Loop.shared.onSignals([SIGTERM, SIGINT]) { [logger] _ in
       for job in jobs { job.stop() }

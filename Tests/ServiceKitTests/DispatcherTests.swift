@@ -131,6 +131,11 @@ struct DispatcherTests {
             return "not reached"
           })
       }),
+    .get(
+      "/full",
+      { _, context throws(APIError) in
+        .json(try await context.database.write("DO $$ BEGIN RAISE 'could not extend file' USING ERRCODE = '53100'; END $$", as: Bool.self))
+      }),
     .get("/fine", { _, context throws(APIError) in .json(try await context.database.readOne("SELECT 7::bigint", as: Int64.self)) }),
     .get("/rows", { _, context throws(APIError) in .json(try await context.database.read("SELECT 7::bigint", as: Int64.self)) }),
   ]
@@ -152,6 +157,10 @@ struct DispatcherTests {
       #expect(response["Retry-After"] == "1")
       #expect(response.json == ["detail": "Service temporarily unavailable"])
     }
+    // A disk is not made larger in a second.
+    let full = try await client.get("/full")
+    #expect(full.status == 503)
+    #expect(full["Retry-After"] == "30")
     #expect(try await client.get("/unique").json == ["detail": "Taken"])
     #expect(try await client.get("/fine").json == 7)
   }
@@ -203,8 +212,23 @@ struct DispatcherTests {
 
   // MARK: Readiness
 
-  @Test("a pool is ready if its database answers, and then names the next if it is told one")
+  /// Stands in for the function of the migrations (sql/0035_write_checks.sql).
+  private func defineCheck(_ statement: Query) async throws {
+    try await withClient { test async throws in
+      try await test.client.execute(
+        "CREATE OR REPLACE FUNCTION check_writing() RETURNS void LANGUAGE plpgsql AS $$ BEGIN \(statement); END $$")
+    }
+  }
+
+  @Test("a pool is ready if its database answers and takes writes, and then names the next if it is told one")
   func ready() async throws {
+    try await defineCheck("RAISE 'a disk that is gone' USING ERRCODE = '58030'")
+    let unwritable = try await TestService.start(await Self.statements, database: try TestDatabase.url, settings: ["CHATTY_POOL": "posts"])
+    let refused = try await unwritable.client().get("/-/ready", [("READY_NEXT", "/readyz/feed")])
+    #expect(refused.status == 503 && refused["X-Accel-Redirect"] == nil && refused["Retry-After"] == "1")
+    #expect(refused.json == ["detail": "posts: the database takes no writes: 58030: a disk that is gone"])
+
+    try await defineCheck("NULL")
     let service = try await TestService.start(await Self.statements, database: try TestDatabase.url)
     let client = try await service.client()
     let alone = try await client.get("/-/ready")

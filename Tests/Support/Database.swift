@@ -77,6 +77,9 @@ public final class Cluster: Sendable {
 
   public var url: String { "postgresql:///postgres?host=\(folder.path)&user=postgres" }
 
+  /// Where its socket is.
+  public var folderPath: String { folder.path }
+
   private init() throws { folder = try TemporaryFolder() }
 
   /// Calls `body` with a running cluster, and stops and removes that afterwards.
@@ -101,7 +104,9 @@ public final class Cluster: Sendable {
 
   private var data: String { "\(folder.path)/data" }
 
-  public func start() async throws {
+  /// - Parameter asStandby: only for reading, as if it waited for what another server has written.
+  public func start(asStandby: Bool = false) async throws {
+    if asStandby { try folder.write("", to: "data/standby.signal") }
     let options = "-c listen_addresses='' -c unix_socket_directories=\(folder.path) -c max_connections=30 -c fsync=on"
     try await command("pg_ctl", ["-D", data, "-l", "\(data)/log", "-w", "-o", options, "start"])
   }

@@ -57,6 +57,31 @@ public final class ListeningSocket: Sendable {
   public func unlink() { folder.remove() }
 }
 
+/// A port of 127.0.0.1 that takes connections and never says anything, as a server does that was stopped.
+public final class SilentPort: Sendable {
+  public let port: UInt16
+  private let descriptor: Int32
+
+  public init() throws {
+    descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+    guard descriptor >= 0 else { throw TestError.system("socket") }
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
+    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+    let descriptor = descriptor
+    let failure = withUnsafeMutablePointer(to: &address) { address in
+      address.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
+        bind(descriptor, address, length) != 0 || listen(descriptor, 64) != 0 || getsockname(descriptor, address, &length) != 0
+      }
+    }
+    guard !failure else { throw TestError.system("bind") }
+    port = UInt16(bigEndian: address.sin_port)
+  }
+
+  deinit { close(descriptor) }
+}
+
 /// Calls `body` with the address of a unix socket.
 func withSocketAddress<Value>(_ path: String, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Value) throws -> Value {
   var address = sockaddr_un()

@@ -239,3 +239,23 @@ expect_nothing_sent() {
   each_once 1
   grep -q 'tls=False' "$SERVER"/*.eml
 }
+
+# -- Links -------------------------------------------------------------------------------------------------------------
+
+# warning_for ADDRESS [SMTP ADDRESS]: how up warns when this is the public address.
+warning_for() {
+  CHATTY_PUBLIC_URL=$1 CHATTY_SMTP_URL=${2-smtp://mail.example} \
+    bash -euo pipefail -c 'source "$0/lib/common.sh"; source "$0/lib/mail.sh"; warn_of_local_links' "$ROOT/deploy" 2>&1
+}
+
+@test "up warns if mails leave while the links in them lead to localhost" {
+  grep -q "^up: warning: CHATTY_SMTP_URL is set, but CHATTY_PUBLIC_URL is http://localhost:$CHATTY_PORT: " "$CHATTY_HOME/up.log"
+  local address
+  for address in http://localhost http://LOCALHOST:8080 https://127.0.0.1:8443 http://127.1/ 'http://[::1]:8080'; do
+    [[ $(warning_for "$address") == *": warning: "*"CHATTY_PUBLIC_URL is $address: "* ]] || wrong "$address: no warning"
+    equal "$(warning_for "$address" '')" '' "without a mail server, the warning for $address"
+  done
+  for address in https://chatty.example http://localhost.example http://127.0.0.1.example 'http://[::12]'; do
+    equal "$(warning_for "$address")" '' "the warning for $address"
+  done
+}

@@ -97,7 +97,7 @@ name() {
   # The files from before, then the rows, then the rest.
   local before=$BATS_TEST_TMPDIR/before
   mkdir -p "$before/deploy" "$before/sql"
-  cp -R "$BATS_TEST_DIRNAME/../../deploy/migrate" "$BATS_TEST_DIRNAME/../../deploy/postgres" "$before/deploy/"
+  cp -R "$BATS_TEST_DIRNAME"/../../deploy/{lib,migrate,postgres} "$before/deploy/"
   cp "$BATS_TEST_DIRNAME"/../../sql/00{0?,1?,2[0-4]}_*.sql "$before/sql/"
   CHATTY_DATABASE_OWNER_URL=$url "$before/deploy/migrate" >/dev/null
   on_twins --command "INSERT INTO users (username, email, hashed_password, verified_at) SELECT name, name || '@example.org', 'x', now()

@@ -153,9 +153,14 @@ try_to_log_in() {
     kill -9 "$pid"
     eventually 30 is_replaced "$name" "$pid"
     eventually 30 is_ready
-    get /posts
-    expect 200
+    # Whether a pool is ready was looked at within the last second.
+    eventually 10 is_served
   done
+}
+
+is_served() {
+  get /posts
+  [[ $CODE == 200 ]]
 }
 
 # is_replaced NAME PID: PID is gone, and there is one in its place, with a child if it has children. What lives on of the old ones, and

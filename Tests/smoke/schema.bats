@@ -135,11 +135,12 @@ counters_are_right() {
       FROM pg_roles r, pg_class c WHERE rolname LIKE 'chatty\_%' AND relnamespace = 'public'::regnamespace AND relkind IN ('r', 'v')
         AND (has_any_column_privilege(rolname, c.oid, 'INSERT, UPDATE') OR has_table_privilege(rolname, c.oid, 'DELETE'))
       GROUP BY rolname ORDER BY rolname" | tr -d '|')" \
-'admin:moderation_actions insert
-auth:email_tokens insert update delete, hashes_in_work insert update delete, login_places insert update delete, outbox insert, registration_keys insert update, sessions insert update, throttles insert update delete, users insert update delete
-feed:idempotency_keys insert update, subscriptions insert delete, users update
+'admin:moderation_actions insert, write_checks update
+auth:email_tokens insert update delete, hashes_in_work insert update delete, login_places insert update delete, outbox insert, registration_keys insert update, sessions insert update, throttles insert update delete, users insert update delete, write_checks update
+feed:idempotency_keys insert update, subscriptions insert delete, users update, write_checks update
 operator:author_stats insert update, email_tokens delete, moderation_actions insert, outbox update delete, post_stats insert update, sessions update, throttles delete, users insert update
-posts:author_stats update, comments insert delete, idempotency_keys insert update, likes insert delete, pending_media insert update delete, post_stats update, posts insert update delete, reports insert update, users update
+posts:author_stats update, comments insert delete, idempotency_keys insert update, likes insert delete, pending_media insert update delete, post_stats update, posts insert update delete, reports insert update, users update, write_checks update
+recommendations:write_checks update
 worker:email_tokens delete, idempotency_keys delete, login_places delete, outbox insert update delete, pending_media delete, registration_keys delete, sessions delete, throttles delete'
 }
 
@@ -447,7 +448,7 @@ hidden_is_right() {
 # checkout: a copy of what deploy/migrate needs, to change files in.
 checkout() {
   mkdir -p "$BATS_TEST_TMPDIR/deploy"
-  cp -r "$BATS_TEST_DIRNAME/../../deploy/postgres" "$BATS_TEST_TMPDIR/deploy/postgres"
+  cp -r "$BATS_TEST_DIRNAME"/../../deploy/{lib,postgres} "$BATS_TEST_TMPDIR/deploy/"
   cp "$MIGRATE" "$BATS_TEST_TMPDIR/deploy/migrate"
   cp -r "$BATS_TEST_DIRNAME/../../sql" "$BATS_TEST_TMPDIR/sql"
   COPY=$BATS_TEST_TMPDIR/deploy/migrate

@@ -11,7 +11,7 @@ start_stack() {
   local name
   # Settings of another stack in the environment would win over this one's.
   for name in ${!CHATTY_@}; do unset "$name"; done
-  CHATTY_HOME=$(mktemp -d /tmp/chatty-XXXXXX)
+  CHATTY_HOME=$(new_home)
   # The services run as users of their own, who must reach their sockets in it.
   chmod 755 "$CHATTY_HOME"
   CHATTY_PORT=$(free_port)
@@ -25,6 +25,9 @@ start_stack() {
   export CHATTY_TEST_DATABASE_URL="postgresql:///chatty?host=$CHATTY_HOME/run&user=postgres"
   up
 }
+
+# new_home: makes the folder of a stack, and prints its path.
+new_home() { mktemp -d /tmp/chatty-XXXXXX; }
 
 # up: deploy/up of this stack. Its processes outlive a test and must not keep the test's files open.
 up() {

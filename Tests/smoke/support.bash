@@ -78,6 +78,11 @@ as() {
   "${@:2}"
 }
 
+# codes PATH COUNT: the statuses of so many requests, each status once. The first that gets no answer is the last.
+codes() {
+  curl --silent --fail-early --output /dev/null --write-out '%{http_code}\n' --max-time 20 "$CHATTY_TEST_URL$1?n=[1-$2]" | sort -u
+}
+
 # bearing TOKEN VERB …: the request, sent with this token, whatever it is.
 bearing() {
   local CALLER=$1

@@ -6,9 +6,28 @@ need_swift() {
   local wanted found
   wanted=$(sed -n '1s/.*swift-tools-version: *//p' "$ROOT/Package.swift")
   command -v swift >/dev/null || fail "there is no swift: install Swift $wanted or later as https://www.swift.org/install/linux/ tells (the archive for Debian 12, unpacked under /opt) and put its usr/bin into PATH"
-  found=$(swift --version 2>/dev/null | sed -nE 's/.*Swift version ([0-9.]+).*/\1/p' | head -n 1)
+  found=$(run_swift --version 2>/dev/null | sed -nE 's/.*Swift version ([0-9.]+).*/\1/p' | head -n 1)
   [[ $(printf '%s\n' "$wanted" "$found" | sort -V | head -n 1) == "$wanted" ]] ||
     fail "swift is ${found:-of an unknown version}: Swift $wanted or later is needed, see https://www.swift.org/install/linux/"
+}
+
+# run_swift ARGUMENT…: swift leaves folders where temporary files go: it gets a folder of its own for them, which is removed.
+run_swift() (
+  folder=$(mktemp --directory --tmpdir chatty-build-XXXXXX)
+  trap 'rm -rf "$folder"' EXIT
+  TMPDIR=$folder outside swift "$@"
+)
+
+# forget_moved_build: .build is full of absolute paths, so in a checkout that was moved or copied nothing in it can be used again, and
+# swift fails with what it finds there.
+forget_moved_build() {
+  local plan=$ROOT/.build/release.yaml built
+  if [[ ! -e $plan ]]; then return; fi
+  built=$(grep --only-matching --max-count 1 '"/[^"]*/\.build/' "$plan" | head -n 1) || true
+  built=${built#\"} built=${built%/}
+  if [[ -z $built || $built -ef $ROOT/.build ]]; then return; fi
+  say "this checkout was built in ${built%/.build}: removing $ROOT/.build, all is built anew"
+  rm -rf "$ROOT/.build"
 }
 
 # build: the executables; build_tests: the tests too. What one has built the other does not build again.
@@ -16,14 +35,24 @@ build() { swift_build; }
 build_tests() { swift_build --build-tests; }
 
 swift_build() {
+  forget_moved_build
   say 'building (the first time takes some minutes)'
-  swift build --package-path "$ROOT" --configuration release "$@" </dev/null || fail 'the build failed'
+  run_swift build --package-path "$ROOT" --configuration release "$@" </dev/null || fail 'the build failed'
+}
+
+# built_executables: the folder of what was built.
+built_executables() { run_swift build --package-path "$ROOT" --configuration release --show-bin-path </dev/null; }
+
+# install_log_keeper: where there is none yet: every service's log needs it, PostgreSQL's too, which starts before the others are put there.
+install_log_keeper() {
+  local name=chatty-log
+  if [[ ! -e $CHATTY_HOME/bin/$name ]]; then install_file "$(built_executables)/$name" "$CHATTY_HOME/bin/$name"; fi
 }
 
 # install_executables: copies what is new, so that a build never touches what is running.
 install_executables() {
   local from name
-  from=$(swift build --package-path "$ROOT" --configuration release --show-bin-path </dev/null)
+  from=$(built_executables)
   for name in "${EXECUTABLES[@]}"; do
     [[ -x $from/$name ]] || fail "the build made no $name"
     install_file "$from/$name" "$CHATTY_HOME/bin/$name"

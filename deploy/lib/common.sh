@@ -3,14 +3,15 @@
 # shellcheck disable=SC2034 # what it sets is for other files
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
-PROGRAM=${0##*/}
+# shellcheck source=SCRIPTDIR/environment.sh
+source "${BASH_SOURCE[0]%/*}/environment.sh"
 # nginx and others are not in everybody's PATH.
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 
 readonly POOLS=(auth login posts uploads feed admin recommendations)
 # Of the database, each with chatty_ before it.
 readonly ROLES=(auth posts feed admin recommendations worker operator)
-readonly EXECUTABLES=(chatty-auth chatty-posts chatty-feed chatty-admin chatty-recommendations chatty-worker chatty-image chatty)
+readonly EXECUTABLES=(chatty-auth chatty-posts chatty-feed chatty-admin chatty-recommendations chatty-worker chatty-image chatty-log chatty)
 
 say() { printf '%s\n' "$*"; }
 
@@ -26,8 +27,6 @@ fail() {
   printf '%s: %s\n' "$PROGRAM" "$*" >&2
   exit 1
 }
-
-umask 022
 
 is_root() { [[ $EUID == 0 ]]; }
 

@@ -76,14 +76,10 @@ render_cluster() {
   VALUES[POSTGRES_USER]=$(postgres_user) VALUES[MAX_CONNECTIONS]=$(max_connections) VALUES[SERVICE_USERS]=$(service_users)
   local file own=$CHATTY_HOME/etc/postgresql.local.conf
   if [[ ! -e $own ]]; then printf '# What is set here wins over postgresql.conf; deploy/up applies it.\n' >"$own"; fi
-  if ! cmp --silent "$own" "$own.applied"; then
-    cp "$own" "$own.applied"
-    touch "$CHATTY_HOME/etc/changed"
-  fi
-  for file in postgresql.conf pg_hba.conf pg_ident.conf; do
-    render "$ROOT/deploy/postgres/$file" "$CHATTY_HOME/etc/$file" 644
-    if $RENDERED; then touch "$CHATTY_HOME/etc/changed"; fi
-  done
+  for file in pg_hba.conf pg_ident.conf; do render "$ROOT/deploy/postgres/$file" "$CHATTY_HOME/etc/$file" 644; done
+  VALUES[DIGEST]=$({ cat "$ROOT/deploy/postgres/postgresql.conf" "$CHATTY_HOME/etc/"{pg_hba,pg_ident}.conf "$own" && max_connections; } | digest)
+  CLUSTER_DIGEST=${VALUES[DIGEST]}
+  render "$ROOT/deploy/postgres/postgresql.conf" "$CHATTY_HOME/etc/postgresql.conf" 644
 }
 
 # administer [PSQL ARGUMENT…]: psql as the private cluster's superuser.
@@ -101,19 +97,32 @@ is_cluster_ready() { pg_isready --quiet --host "$CHATTY_HOME/run" --username pos
 start_cluster() {
   if ! is_running postgres; then
     start_service postgres
-    rm -f "$CHATTY_HOME/etc/changed"
-  elif [[ -e $CHATTY_HOME/service/postgres/changed ]]; then
+    await_cluster
+    return
+  fi
+  await_cluster
+  if [[ $(cluster_shows revision) != "$(revision_in_script postgres)" ]]; then
     restart_cluster
-  elif [[ -e $CHATTY_HOME/etc/changed ]]; then
-    administer --command 'SELECT pg_reload_conf()' >/dev/null
-    sleep 0.5
-    if [[ $(administer --command 'SELECT count(*) FROM pg_settings WHERE pending_restart') != 0 ]]; then
-      restart_cluster
-    else
+  else
+    if [[ $(cluster_shows configuration) != "$CLUSTER_DIGEST" ]]; then
+      administer --command 'SELECT pg_reload_conf()' >/dev/null
+      eventually 10 has_cluster_configuration || {
+        show_log postgres
+        fail 'PostgreSQL does not take its settings'
+      }
       did 'PostgreSQL has taken its new settings'
     fi
-    rm -f "$CHATTY_HOME/etc/changed"
+    # Also those that an earlier run, which was cut off, has had it read.
+    if [[ $(administer --command 'SELECT count(*) FROM pg_settings WHERE pending_restart') != 0 ]]; then restart_cluster; fi
   fi
+}
+
+# cluster_shows NAME: a parameter of ours, nothing where the cluster has none.
+cluster_shows() { administer --command "SELECT current_setting('chatty.$1', true)"; }
+
+has_cluster_configuration() { [[ $(cluster_shows configuration) == "$CLUSTER_DIGEST" ]]; }
+
+await_cluster() {
   eventually 60 is_cluster_ready || {
     show_log postgres
     fail 'the private PostgreSQL does not start'
@@ -122,8 +131,8 @@ start_cluster() {
 
 restart_cluster() {
   did 'restarting PostgreSQL for its new settings'
-  rm -f "$CHATTY_HOME/service/postgres/changed" "$CHATTY_HOME/etc/changed"
   sv -w 60 restart "$CHATTY_HOME/service/postgres" >/dev/null || fail 'PostgreSQL does not end'
+  await_cluster
 }
 
 # make_database: the database, and the role that owns it and makes the others.
@@ -155,6 +164,7 @@ locate_database() {
   if has_private_cluster; then
     DATABASE_OWNER_URL="postgresql:///chatty?host=$CHATTY_HOME/run&user=chatty_owner"
     SERVICE_DATABASE_URL="postgresql:///chatty?host=$CHATTY_HOME/run"
+    DATABASE_NAME='the private cluster'
     return
   fi
   DATABASE_OWNER_URL=${CHATTY_DATABASE_OWNER_URL:-$CHATTY_DATABASE_URL}
@@ -162,30 +172,55 @@ locate_database() {
   [[ $CHATTY_DATABASE_URL =~ $parts ]] || fail_setting CHATTY_DATABASE_URL 'is not an address like postgresql://user:password@host/database'
   local host=${BASH_REMATCH[3]}
   DATABASE_HOST=$host
-  local database=${BASH_REMATCH[5]} query=${BASH_REMATCH[7]} kept='' parameter
+  local database=${BASH_REMATCH[5]} query=${BASH_REMATCH[7]} kept='' parameter port=''
   while [[ -n $query ]]; do
     parameter=${query%%&*}
     if [[ $query == *'&'* ]]; then query=${query#*&}; else query=''; fi
     case $parameter in
       user=* | password=* | passfile=* | sslkey=* | sslcert=* | sslpassword=* | service=* | options=*) continue ;;
       host=*) DATABASE_HOST=${parameter#host=} ;;
+      port=*) port=:${parameter#port=} ;;
       dbname=*) database=${parameter#dbname=} && continue ;;
     esac
     kept+=${kept:+&}$parameter
   done
   [[ -n $database ]] || fail_setting CHATTY_DATABASE_URL 'names no database: it has to end like …/chatty'
   SERVICE_DATABASE_URL=postgresql://$host/$database${kept:+?$kept}
+  DATABASE_NAME=$database' at '${DATABASE_HOST:-the default socket}$port
 }
 
+# A stack belongs to a database, and remembers which: with another one it would serve, and everything that people wrote would be missing.
+
+# check_belonging: whether this is the stack's database. $CHANGE_DATABASE: true is the operator's word that it is to be.
+check_belonging() {
+  local before
+  before=$(cat "$CHATTY_HOME/database" 2>/dev/null) || {
+    # One of before it was remembered: its services know.
+    before=$(cat "$CHATTY_HOME/env/operator/CHATTY_DATABASE_URL" 2>/dev/null) || before=''
+    if [[ $before == "$SERVICE_DATABASE_URL" ]]; then return; fi
+  }
+  if [[ -z $before || $before == "$DATABASE_NAME" ]] || $CHANGE_DATABASE; then return; fi
+  fail "this stack belongs to another database, $before, and CHATTY_DATABASE_URL $(if has_private_cluster; then printf 'is not set'; else printf 'names %s' "$DATABASE_NAME"; fi). Set it\
+ as it was, or, to leave that database and all that is in it behind, run deploy/up --change-database once"
+}
+
+# remember_database: once its schema is there.
+remember_database() { write_file "$CHATTY_HOME/database" 644 "$DATABASE_NAME"; }
+
 # connect_as_owner: whether the given database can be used; otherwise REASON says why not. The password goes by the environment,
-# since arguments can be read by everybody.
+# since arguments can be read by everybody. Each host of several has two seconds, unless the address says otherwise; looking a name up has
+# no limit of its own.
 connect_as_owner() {
   local url=$DATABASE_OWNER_URL password=${PGPASSWORD-}
   if [[ $url =~ ^(postgres(ql)?://[^/@:?]*):([^/@?]*)@(.*)$ ]]; then
     url=${BASH_REMATCH[1]}@${BASH_REMATCH[4]} password=${BASH_REMATCH[3]//\\/\\\\}
     printf -v password '%b' "${password//%/\\x}"
   fi
-  REASON=$(PGPASSWORD=$password PGCONNECT_TIMEOUT=2 psql --no-psqlrc --quiet --no-password "$url" --command 'SELECT 1' 2>&1 >/dev/null </dev/null)
+  REASON=$(PGPASSWORD=$password PGCONNECT_TIMEOUT=2 timeout 30 psql --no-psqlrc --quiet --no-password "$url" --command 'SELECT 1' \
+    2>&1 >/dev/null </dev/null) || {
+    if [[ $? == 124 ]]; then REASON='no answer within 30 seconds'; fi
+    return 1
+  }
 }
 
 wait_for_database() {

@@ -38,7 +38,8 @@ default_home() {
     realpath --canonicalize-missing "$link"
     return
   fi
-  if [[ ! -e $link ]]; then
+  # An empty one was left by somebody who was interrupted here.
+  if [[ ! -e $link ]] || rmdir "$link" 2>/dev/null; then
     mkdir "$link"
     chmod 755 "$link"
     if is_reachable "$link"; then

@@ -33,14 +33,29 @@ share() {
   printf '%s' $((each < $1 ? each : $1))
 }
 
+# configuration_digest: that of the configuration in nginx/conf.
+configuration_digest() { sed -nE "s/.*return 200 '([0-9a-f]{16}) .*/\1/p" "$CHATTY_HOME/nginx/conf/status.conf"; }
+
+# running_configuration: the digest and the addresses of the configuration that nginx runs with.
+running_configuration() { curl --disable --silent --max-time 5 --noproxy '*' --unix-socket "$CHATTY_HOME/run/nginx.sock" http://nginx/configuration || true; }
+
+# has_old_configuration: nginx runs with another one.
+has_old_configuration() { [[ $(running_configuration) != "$(configuration_digest) "* ]]; }
+
+# has_old_addresses: nginx listens on an address that it is not to have: a reload opens further addresses, but cannot move to another one of
+# the same port.
+has_old_addresses() {
+  local running
+  running=$(running_configuration)
+  [[ -n $running ]] && grep -qvFx "$(addresses conf)" <<<"$(tr ' ' '\n' <<<"${running#* }")"
+}
+
+# render_nginx: into conf.new, and asks nginx whether it takes it.
 render_nginx() {
   local file proxy
-  for file in "$ROOT"/nginx/html/*; do write_file "$CHATTY_HOME/nginx/html/${file##*/}" 644 "$(<"$file")"; done
   VALUES[USER]=''
   if is_root; then VALUES[USER]='user www-data;'; fi
-  VALUES[ADDRESS]=$CHATTY_ADDRESS
-  if [[ $CHATTY_ADDRESS == *:* ]]; then VALUES[ADDRESS]="[$CHATTY_ADDRESS]"; fi
-  VALUES[PORT]=$CHATTY_PORT VALUES[OPS_PORT]=$CHATTY_OPS_PORT
+  VALUES[LISTEN]=$(listen_directives) VALUES[OPS_PORT]=$CHATTY_OPS_PORT
   VALUES[CLIENT_MAX_BODY]=$CHATTY_CLIENT_MAX_BODY
   VALUES[READ_TIMEOUT]=$((CHATTY_STATEMENT_TIMEOUT + 2000))
   times_of uploads
@@ -61,20 +76,46 @@ render_nginx() {
 
   rm -rf "$CHATTY_HOME/nginx/conf.new"
   folder nginx/conf.new 755
+  VALUES[DIGEST]='' VALUES[ADDRESSES]=''
   for file in "$ROOT"/nginx/*.conf; do render "$file" "$CHATTY_HOME/nginx/conf.new/${file##*/}" 644; done
-  if diff --recursive --brief "$CHATTY_HOME/nginx/conf.new" "$CHATTY_HOME/nginx/conf" >/dev/null 2>&1; then
-    rm -rf "$CHATTY_HOME/nginx/conf.new"
-    return
-  fi
+  VALUES[DIGEST]=$(cd "$CHATTY_HOME/nginx/conf.new" && sha256sum -- *.conf | digest)
+  VALUES[ADDRESSES]=$(addresses conf.new | paste -s -d ' ')
+  render "$ROOT/nginx/status.conf" "$CHATTY_HOME/nginx/conf.new/status.conf" 644
   local said
   for file in nginx.conf operations.conf; do
-    said=$(nginx -t -q -p "$CHATTY_HOME/nginx" -c "conf.new/$file" -e stderr 2>&1) || fail "nginx does not take its configuration: $said"
+    said=$(nginx -t -q -p "$CHATTY_HOME/nginx" -c "conf.new/$file" -e stderr 2>&1) || fail_nginx "$said"
   done
-  # A reload cannot move to another address of the same port.
-  if [[ -d $CHATTY_HOME/nginx/conf && $(addresses conf) != $(addresses conf.new) ]]; then touch "$CHATTY_HOME/service/nginx/changed"; fi
-  rm -rf "$CHATTY_HOME/nginx/conf"
-  mv "$CHATTY_HOME/nginx/conf.new" "$CHATTY_HOME/nginx/conf"
-  touch "$CHATTY_HOME/nginx/changed" "$CHATTY_HOME/service/operations/changed"
+}
+
+# install_configuration: that of render_nginx takes its place, file by file, so that nginx finds each whenever it is started.
+install_configuration() {
+  local file
+  for file in "$ROOT"/nginx/html/*; do write_file "$CHATTY_HOME/nginx/html/${file##*/}" 644 "$(<"$file")"; done
+  folder nginx/conf 755
+  for file in "$CHATTY_HOME"/nginx/conf/*; do
+    if [[ ! -e $CHATTY_HOME/nginx/conf.new/${file##*/} ]]; then rm -f "$file"; fi
+  done
+  mv "$CHATTY_HOME"/nginx/conf.new/*.conf "$CHATTY_HOME/nginx/conf"
+  rmdir "$CHATTY_HOME/nginx/conf.new"
+}
+
+# fail_nginx SAID: ends with what nginx says of its configuration, and with the setting that is in the line that it names.
+fail_nginx() {
+  local said=${1%%$'\n'*} line='' name=''
+  if [[ $said =~ ' in '(/[^ ]*):([0-9]+)$ ]]; then line=$(sed -n "${BASH_REMATCH[2]}s/^ *//p" "${BASH_REMATCH[1]}"); fi
+  case $line in
+    listen*) name=CHATTY_ADDRESS ;;
+    set_real_ip_from*) name=CHATTY_TRUSTED_PROXIES ;;
+    client_max_body_size*) name=CHATTY_CLIENT_MAX_BODY ;;
+    worker_connections* | worker_rlimit_nofile*) name=CHATTY_CONNECTIONS ;;
+    'limit_conn connections'*) name=CHATTY_CLIENT_CONNECTIONS ;;
+    *zone=login*) name=CHATTY_RATE_LOGIN ;;
+    *zone=register*) name=CHATTY_RATE_REGISTER ;;
+    *zone=writes*) name=CHATTY_RATE_WRITES ;;
+    fastcgi_read_timeout* | fastcgi_send_timeout*) name=CHATTY_STATEMENT_TIMEOUT ;;
+  esac
+  if [[ -n $name ]]; then fail_setting "$name" "is '${!name}', which nginx does not take: $said"; fi
+  fail "nginx does not take its configuration: $said"
 }
 
 # addresses FOLDER: the addresses and ports that a configuration listens on.
@@ -84,24 +125,21 @@ addresses() { sed -nE 's/^ *listen ([^ ;]+).*/\1/p' "$CHATTY_HOME/nginx/$1/"*.co
 start_nginx() {
   if ! is_running nginx; then
     start_service nginx
-  elif [[ -e $CHATTY_HOME/service/nginx/changed ]]; then
+  elif is_old_nginx nginx || has_old_addresses; then
     did 'restarting nginx'
-    rm -f "$CHATTY_HOME/service/nginx/changed"
     sv -w 45 restart "$CHATTY_HOME/service/nginx" >/dev/null || fail 'nginx does not end'
-  elif [[ -e $CHATTY_HOME/nginx/changed ]]; then
+  elif has_old_configuration; then
     did 'nginx takes its new configuration'
     reload_nginx || fail 'nginx does not take it'
   fi
-  rm -f "$CHATTY_HOME/nginx/changed"
 }
 
 # start_operations: as start_nginx, after it, since that may have been the operations listener before. Nobody minds a restart.
 start_operations() {
   if ! is_running operations; then
     start_service operations
-  elif [[ -e $CHATTY_HOME/service/operations/changed ]]; then
+  elif is_old_nginx operations; then
     did 'restarting the operations listener'
-    rm -f "$CHATTY_HOME/service/operations/changed"
     sv -w 45 restart "$CHATTY_HOME/service/operations" >/dev/null || fail 'the operations listener does not end'
   fi
 }
@@ -125,20 +163,4 @@ has_new_children() {
     if [[ $'\n'$2$'\n' != *$'\n'$pid$'\n'* ]]; then return 0; fi
   done
   return 1
-}
-
-# is_open ADDRESS PORT: whether somebody listens there.
-is_open() { (exec 3<>"/dev/tcp/$1/$2") 2>/dev/null; }
-
-# check_ports: nobody else may have them. Those that this stack's nginx has already are its own.
-check_ports() {
-  local address=$CHATTY_ADDRESS name own=''
-  if [[ $address == 0.0.0.0 ]]; then address=127.0.0.1; fi
-  if [[ $address == :: ]]; then address=::1; fi
-  if is_running nginx; then own=$(addresses conf | sed 's/.*://'); fi
-  for name in CHATTY_PORT CHATTY_OPS_PORT; do
-    if [[ $name == CHATTY_OPS_PORT ]]; then address=127.0.0.1; fi
-    if grep -qx "${!name}" <<<"$own"; then continue; fi
-    if is_open "$address" "${!name}"; then fail "port ${!name} is in use: set $name to another"; fi
-  done
 }

@@ -3,7 +3,7 @@
 
 # answers PATH: whether the operations listener says 200.
 answers() {
-  [[ $(curl --silent --output /dev/null --max-time 35 --write-out '%{http_code}' "http://127.0.0.1:$CHATTY_OPS_PORT$1") == 200 ]]
+  [[ $(curl --disable --noproxy '*' --silent --output /dev/null --max-time 35 --write-out '%{http_code}' "http://127.0.0.1:$CHATTY_OPS_PORT$1") == 200 ]]
 }
 
 # is_steady SERVICE: it has run for more than a second.

@@ -36,7 +36,6 @@ has_new_worker() {
 replace_pool() {
   local pool=$1 parent
   parent=$(<"$CHATTY_HOME/service/$pool/supervise/pid")
-  rm -f "$CHATTY_HOME/service/$pool/changed"
   sv kill "$CHATTY_HOME/service/$pool" >/dev/null
   eventually 10 has_new_parent "$pool" "$parent" || {
     show_log "$pool"
@@ -53,7 +52,6 @@ has_new_parent() {
 
 # restart_worker: it ends between two rows of the outbox.
 restart_worker() {
-  rm -f "$CHATTY_HOME/service/worker/changed"
   sv -w 60 restart "$CHATTY_HOME/service/worker" >/dev/null || fail 'the worker does not end'
   did 'restarted the worker'
 }

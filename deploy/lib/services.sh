@@ -4,8 +4,7 @@
 
 readonly NGINX_GROUP=www-data
 
-# define SERVICE FILE=TEMPLATE…: the service's folder and its log's. One that is new is not started yet; one that is there already
-# and has changed is marked.
+# define SERVICE FILE=TEMPLATE…: the service's folder and its log's. One that is new is not started yet.
 define() {
   local service=$1 folder=$CHATTY_HOME/service/$1 made=$CHATTY_HOME/service/$1 file
   shift
@@ -15,29 +14,84 @@ define() {
   mkdir -p "$made/log" "$made/control" "$CHATTY_HOME/log/$service"
   for file; do
     render "$ROOT/deploy/runit/${file#*=}" "$made/${file%%=*}" 755
-    if $RENDERED; then touch "$made/changed"; fi
   done
-  write_file "$CHATTY_HOME/log/$service/config" 644 $'s10000000\nn10'
-  render "$ROOT/deploy/runit/log.run" "$made/log/run" 755
-  if $RENDERED && is_supervised "$service"; then sv restart "$folder/log" >/dev/null; fi
+  define_log "$service" "$made"
   if [[ $made != "$folder" ]]; then
     touch "$made/down"
     mv "$made" "$folder"
   fi
 }
 
-# write_environment SERVICE: a folder with a file a variable, for chpst -e.
+# define_log SERVICE FOLDER: the part of `define` that is the log's. Its keeper is replaced if it would be another one now.
+define_log() {
+  VALUES[LOG_SIZE]=$CHATTY_LOG_SIZE VALUES[LOG_DAYS]=$CHATTY_LOG_DAYS
+  render "$ROOT/deploy/runit/log.run" "$2/log/run" 755
+  if is_supervised "$1" && { $RENDERED || runs_old_executable "$(<"$2/log/supervise/pid")"; }; then sv restart "$2/log" >/dev/null; fi
+}
+
+# write_environment SERVICE [FOLDER]: a folder with a file a variable, for chpst -e; unless it is another one, with the service's revision.
 write_environment() {
-  local service=$1 folder=$CHATTY_HOME/env/$1 line file wanted=' '
+  local service=$1 folder=${2-$CHATTY_HOME/env/$1} line file wanted=' '
   install --directory --mode 700 "$folder"
   while IFS= read -r line; do
     wanted+="${line%%=*} "
     write_file "$folder/${line%%=*}" 600 "${line#*=}"
-    if $RENDERED && [[ -d $CHATTY_HOME/service/$service ]]; then touch "$CHATTY_HOME/service/$service/changed"; fi
-  done < <(environment_of "$service")
+  done < <(
+    environment_of "$service"
+    if (($# == 1)); then printf 'CHATTY_REVISION=%s\n' "$(revision_of "$service")"; fi
+  )
   for file in "$folder"/*; do
     if [[ $wanted != *" ${file##*/} "* ]]; then rm -f "$file"; fi
   done
+}
+
+# A process is started with a revision, a digest of its settings and of the scripts that start it, and is asked for it: what runs says by
+# itself with what. A note beside it would be wrong whenever deploy/up is cut off between the one and the other.
+
+# digest: of standard input.
+digest() { sha256sum | cut -c 1-16; }
+
+# revision_of SERVICE: that with which a pool or the worker is to run.
+revision_of() {
+  local scripts=("$CHATTY_HOME/service/$1/run")
+  if is_pool "$1"; then scripts+=("$CHATTY_HOME/service/$1/serve"); fi
+  { environment_of "$1" && cat "${scripts[@]}"; } | digest
+}
+
+# revision_in_script SERVICE: the same of nginx or PostgreSQL, which get theirs as an argument.
+revision_in_script() { sed -nE 's/.*(CHATTY_REVISION|chatty\.revision)=([0-9a-f]{16}).*/\2/p' "$CHATTY_HOME/service/$1/run"; }
+
+# has_old_settings SERVICE: one of its processes that serve was started with others.
+has_old_settings() {
+  local pid wanted
+  wanted=$(cat "$CHATTY_HOME/env/$1/CHATTY_REVISION" 2>/dev/null) || return 0
+  for pid in $(servers_of "$1"); do
+    if ! grep --quiet --null-data --line-regexp --fixed-strings "CHATTY_REVISION=$wanted" "/proc/$pid/environ" 2>/dev/null && [[ -e /proc/$pid ]]; then return 0; fi
+  done
+  return 1
+}
+
+# servers_of SERVICE: the process ids of a pool's workers, or of the worker.
+servers_of() {
+  if is_pool "$1"; then workers_of "$1"; else cat "$CHATTY_HOME/service/$1/supervise/pid" 2>/dev/null || true; fi
+}
+
+# check_settings: whether the executables that were built take them; nothing has been touched yet.
+check_settings() {
+  local built service folder=$CHATTY_HOME/env/.check said
+  built=$(built_executables)
+  folder env 700
+  for service in "${POOLS[@]}" worker; do
+    write_environment "$service" "$folder"
+    # deploy/migrate is yet to make it.
+    rm -f "$folder/CHATTY_DATABASE_PASSWORD_FILE"
+    said=$(env -i chpst -e "$folder" "$built/$(executable_of "$service")" --check </dev/null 2>&1) || {
+      rm -rf "$folder"
+      printf '%s: %s\n' "$PROGRAM" "${said#chatty: }" >&2
+      exit 78
+    }
+  done
+  rm -rf "$folder"
 }
 
 define_pools() {
@@ -53,8 +107,8 @@ define_pools() {
     VALUES[KILL_SECONDS]=$((DRAIN_TIME / 1000 + 10))
     # What all of nginx's workers together may have waiting.
     VALUES[BACKLOG]=$((2 * $(gate "$pool") + 64))
-    write_environment "$pool"
     define "$pool" run=pool.run serve=pool.serve
+    write_environment "$pool"
   done
 }
 
@@ -63,22 +117,31 @@ define_worker() {
   user=$(user_of worker)
   # With the group of the images' folders.
   VALUES[AS_USER]=${user:+-u $user:$user:$(user_of posts)}
-  write_environment worker
   define worker run=worker.run
+  write_environment worker
 }
 
-# define_nginx: the public one, and that of the operations listener.
+# define_nginx: the public one, which takes a new configuration while it runs, and that of the operations listener, which nobody minds
+# being restarted.
 define_nginx() {
   VALUES[FOLDER]=$CHATTY_HOME/nginx VALUES[CONFIGURATION]=nginx.conf
+  VALUES[REVISION]=$(digest <"$ROOT/deploy/runit/nginx.run")
   define nginx run=nginx.run control/t=nginx.control
   VALUES[FOLDER]=$CHATTY_HOME/service/operations VALUES[CONFIGURATION]=operations.conf
+  VALUES[REVISION]=$({ cat "$ROOT/deploy/runit/nginx.run" && configuration_digest; } | digest)
   define operations run=nginx.run control/t=nginx.control
+}
+
+# is_old_nginx SERVICE: it was started with another revision; nginx shows its arguments in its title.
+is_old_nginx() {
+  ! tr '\0' ' ' <"/proc/$(<"$CHATTY_HOME/service/$1/supervise/pid")/cmdline" | grep --quiet "CHATTY_REVISION=$(revision_in_script "$1");"
 }
 
 define_cluster() {
   VALUES[AS_USER]=''
   if is_root; then VALUES[AS_USER]='-u postgres'; fi
   VALUES[POSTGRES_BIN]=$(postgres_bin)
+  VALUES[REVISION]=$({ cat "$ROOT/deploy/runit/postgres.run" && printf '%s' "${VALUES[POSTGRES_BIN]}"; } | digest)
   define postgres run=postgres.run control/t=postgres.control
 }
 

@@ -2,6 +2,9 @@
 # The settings: their names, defaults and limits, chatty.env, and what of them each process gets.
 # shellcheck disable=SC2034 # what it sets is for other files
 
+# shellcheck source=SCRIPTDIR/addresses.sh
+source "${BASH_SOURCE[0]%/*}/addresses.sh"
+
 SETTING_NAMES=()
 declare -A SETTING_KIND SETTING_DEFAULT SETTING_COMMENT
 
@@ -12,7 +15,7 @@ setting() {
 }
 
 setting CHATTY_PORT integer:1:65535 8080 'The port that nginx listens on.'
-setting CHATTY_ADDRESS address 0.0.0.0 'The address that nginx listens on; 127.0.0.1 for this machine alone.'
+setting CHATTY_ADDRESS addresses '0.0.0.0 ::' 'The addresses that nginx listens on, with blanks between; 127.0.0.1 for this machine alone. Default: all, of IPv6 too if there is any'
 setting CHATTY_OPS_PORT integer:1:65535 8081 'The port of the operations listener, on 127.0.0.1 always.'
 setting CHATTY_PUBLIC_URL origin:http:https '' 'The address that people use: mail links and tokens carry it. Default: http://localhost:CHATTY_PORT'
 setting CHATTY_DATABASE_URL url:postgresql:postgres '' 'postgresql://user:password@host/database of a role that may create tables and roles. Default: a private cluster'
@@ -30,7 +33,7 @@ setting CHATTY_RATE_LOGIN integer:0:100000 10 'Logins, changes of an account and
 setting CHATTY_RATE_REGISTER integer:0:100000 5 'Registrations a minute from one address; 0 is no limit.'
 setting CHATTY_RATE_MAILS integer:0:100000 5 'Mails an hour and purpose that one client may ask for, and that are sent to one mailbox; 0 is no limit.'
 setting CHATTY_RATE_WRITES integer:0:100000 120 'Other requests that write, a minute from one address; 0 is no limit.'
-setting CHATTY_CLIENT_CONNECTIONS integer:0:100000 100 'Requests that one address may have under way at once; 0 is no limit.'
+setting CHATTY_CLIENT_CONNECTIONS integer:0:65535 100 'Requests that one address may have under way at once; 0 is no limit.'
 setting CHATTY_CONNECTIONS integer:512:1000000 16384 'Connections that each worker of nginx can hold, at some 430 bytes each.'
 setting CHATTY_TRUSTED_PROXIES networks '' 'Addresses or networks, with blanks between, whose X-Forwarded-For is believed. Default: none'
 setting CHATTY_CLIENT_MAX_BODY size 1m 'The largest body of a request.'
@@ -44,12 +47,36 @@ setting CHATTY_RECOMMENDATION_NEIGHBOURS integer:1:1000 3 'How many similar user
 setting CHATTY_RECOMMENDATION_DAMPING integer:0:1000 0 'd in n/(n+d), by which the similarity of users with n likes in common is multiplied; 0 damps nothing.'
 setting CHATTY_RECOMMENDATION_INTERVAL integer:0:86400 60 'Seconds after which the index of likes is made anew if anything has changed; 0: only by chatty recommendations build.'
 setting CHATTY_LOG_LEVEL choice:trace:debug:info:notice:warning:error:critical notice 'info gives a line a request.'
+setting CHATTY_LOG_SIZE integer:16:1000000 1000 'Megabytes that all logs together may take: the oldest go first.'
+setting CHATTY_LOG_DAYS integer:1:3650 30 'Days that logs are kept.'
 setting CHATTY_KEYS text '' "The folder of the tokens' keys. Default: keys/"
 
 # fail_setting NAME PROBLEM: status 78 (EX_CONFIG), as the services end with.
 fail_setting() {
   printf '%s: %s %s\n' "$PROGRAM" "$1" "$2" >&2
   exit 78
+}
+
+# suggest NAME KNOWN…: for the end of a message, the known name that is the most like it: few letters have to be changed, added or left out.
+suggest() {
+  printf '%s\n' "$@" | awk '
+    NR == 1 { name = $0; best = 5; next }
+    {
+      for (j = 0; j <= length($0); j++) row[j] = j
+      for (i = 1; i <= length(name); i++) {
+        corner = row[0]
+        row[0] = i
+        for (j = 1; j <= length($0); j++) {
+          cost = corner + (substr(name, i, 1) != substr($0, j, 1))
+          corner = row[j]
+          if (row[j] + 1 < cost) cost = row[j] + 1
+          if (row[j - 1] + 1 < cost) cost = row[j - 1] + 1
+          row[j] = cost
+        }
+      }
+      if (row[length($0)] < best) { best = row[length($0)]; found = $0 }
+    }
+    END { if (found != "") printf ": is it %s?", found }'
 }
 
 # read_settings FILE: takes from it what the environment does not set. Lines are NAME=value and are never evaluated.
@@ -63,7 +90,7 @@ read_settings() {
     name=${BASH_REMATCH[1]} value=${BASH_REMATCH[2]}
     value=${value%"${value##*[![:space:]]}"}
     if [[ $value =~ ^\"(.*)\"$ || $value =~ ^\'(.*)\'$ ]]; then value=${BASH_REMATCH[1]}; fi
-    [[ -n ${SETTING_KIND[$name]-} ]] || fail_setting "$file:$number" "sets $name, which is no setting"
+    [[ -n ${SETTING_KIND[$name]-} ]] || fail_setting "$file:$number" "sets $name, which is no setting$(suggest "$name" "${SETTING_NAMES[@]}")"
     # An empty variable counts as not set.
     if [[ -z ${!name-} ]]; then printf -v "$name" '%s' "$value"; fi
   done <"$file"
@@ -73,6 +100,7 @@ read_settings() {
 load_settings() {
   local name
   read_settings "$CHATTY_HOME/chatty.env"
+  if [[ -z ${CHATTY_ADDRESS-} ]] && ! has_ipv6; then CHATTY_ADDRESS=0.0.0.0; fi
   for name in "${SETTING_NAMES[@]}"; do
     if [[ -z ${!name-} ]]; then printf -v "$name" '%s' "${SETTING_DEFAULT[$name]}"; fi
   done
@@ -111,12 +139,8 @@ check_setting() {
     size)
       [[ $value =~ ^[1-9][0-9]{0,8}[kKmMgG]?$ ]] || fail_setting "$name" "is '$value', not a size such as 1m"
       ;;
-    address)
-      [[ $value =~ ^[A-Za-z0-9.:-]+$ ]] || fail_setting "$name" "is '$value', not an address"
-      ;;
-    networks)
-      [[ $value =~ ^[0-9A-Fa-f.:/\ ]*$ ]] || fail_setting "$name" "is '$value', not addresses with blanks between"
-      ;;
+    addresses) check_addresses "$name" ;;
+    networks) check_networks "$name" ;;
   esac
 }
 

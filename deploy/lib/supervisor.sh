@@ -13,7 +13,7 @@ stack_processes() {
     pid=${folder//[!0-9]/}
     case $(cat "/proc/$pid/comm" 2>/dev/null) in
       runsvdir) printf '%s runsvdir\n' "$pid" ;;
-      runsv | svlogd | multiwatch | spawn-fcgi | nginx | postgres | chatty-* | run | serve | sleep) printf '%s service\n' "$pid" ;;
+      runsv | multiwatch | spawn-fcgi | nginx | postgres | chatty-* | run | serve | sleep) printf '%s service\n' "$pid" ;;
     esac
   done
 }
@@ -57,7 +57,7 @@ start_service() {
   eventually 15 is_supervised "$1" || fail "the supervisor does not take $1: see $CHATTY_HOME/log/supervisor.log"
   sv up "$folder" >/dev/null
   CHANGED=true
-  rm -f "$folder/down" "$folder/changed"
+  rm -f "$folder/down"
 }
 
 # remove_service SERVICE: stops it for good.

@@ -64,19 +64,17 @@ public struct APIError: Error, Sendable {
   }
   /// 503: overloaded, or the database is away.
   public static let unavailable = APIError(503, "Service temporarily unavailable", headers: [("Retry-After", "1")])
+  /// 503: there is no room on a disk. It will take somebody some time to make some.
+  public static let noRoom = APIError(503, "Service temporarily unavailable", headers: [("Retry-After", "30")])
   public static let internalServerFailure = APIError(500, "Internal Server Error")
 
   /// What a client is told when the database has refused or not answered.
   public init(_ cause: PostgresError) {
     switch cause.kind {
     case .unavailable, .connectionLost: self = .unavailable
-    case .server(.queryCanceled), .server(.lockNotAvailable): self = .unavailable
-    case .server(.deadlockDetected), .server(.serializationFailure): self = .unavailable
-    // The server has become a standby: another one takes writes, or soon will.
-    case .server(.readOnlyTransaction): self = .unavailable
-    // Class 53: out of connections, memory or disk.
-    case .server(let state) where state.rawValue.hasPrefix("53"): self = .unavailable
-    case .server, .decoding: self = .internalServerFailure
+    case .server(.diskFull): self = .noRoom
+    case .server(let state): self = state.isTrouble ? .unavailable : .internalServerFailure
+    case .decoding: self = .internalServerFailure
     }
     self.cause = cause
   }

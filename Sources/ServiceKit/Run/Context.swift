@@ -14,6 +14,9 @@ public struct Context {
   let request: FastCGI.Request
   let route: String
 
+  /// Whether there is room for files under the stack's folder.
+  public var hasRoomForFiles: Bool { database.room?.isEnoughForFiles ?? true }
+
   /// Logs with the request's id, route and caller in every line.
   public var logger: Logger {
     var logger = Log.process

@@ -12,6 +12,7 @@ package final class Dispatcher {
   private let settings: Settings
   private let database: Database
   private let verifier: TokenVerifier
+  private let readiness: Readiness
   /// A request that has waited longer than this before a worker took it is not begun: nginx, and the client, have given up.
   /// In seconds.
   private let deadline: Int64
@@ -21,13 +22,14 @@ package final class Dispatcher {
     self.settings = settings
     self.database = database
     self.verifier = verifier
+    readiness = Readiness(of: database, pool: settings.pool)
     deadline = settings.queueTime.components.seconds
   }
 
   package func respond(to raw: FastCGI.Request) async -> FastCGI.Response {
     let started = ContinuousClock.now
     let (path, query) = Self.split(raw.target)
-    if path == Readiness.path { return await Readiness.respond(to: raw, database, pool: settings.pool) }
+    if path == Readiness.path { return await readiness.respond(to: raw) }
     var routeName = "none"
     var caller = Caller.anonymous
     var caching = Caching.none
@@ -100,23 +102,5 @@ extension TokenVerifier {
     if access == .optional, authorization == nil { return .anonymous }
     guard let caller = caller(authorization: authorization) else { throw .unauthorized }
     return caller
-  }
-}
-
-/// `GET /-/ready`, which nginx asks for on the operations listener only.
-@Worker
-enum Readiness {
-  static let path = "/-/ready"
-
-  /// 200 if the database answers. When nginx names the next pool to ask it is sent there instead (`X-Accel-Redirect`), so that
-  /// one address can tell of all the pools.
-  static func respond(to raw: FastCGI.Request, _ database: Database, pool: String) async -> FastCGI.Response {
-    do throws(APIError) {
-      _ = try await database.readOne("SELECT 1::bigint", as: Int64.self)
-    } catch {
-      return Reply(status: 503, ["detail": "\(pool): the database does not answer"], headers: []).response
-    }
-    if let next = raw.parameter("READY_NEXT") { return FastCGI.Response(headers: [("X-Accel-Redirect", next)]) }
-    return Reply.json(["status": "ready"]).response
   }
 }

@@ -3,9 +3,12 @@
 import FoundationEssentials
 import Glibc
 import Logging
+import Synchronization
 
 /// Writes each event as one line of JSON: `time`, `level`, `message` and the metadata as further members. A line is one
 /// `write(2)`, so lines of several workers on one pipe do not mix.
+///
+/// Nobody waits for the log: a line that standard error does not take at once is dropped, and the next one says in `dropped` how many were.
 public struct JSONLogHandler: LogHandler {
   public var metadata: Logger.Metadata = [:]
   public var logLevel: Logger.Level
@@ -16,6 +19,11 @@ public struct JSONLogHandler: LogHandler {
   public static func bootstrap(level: Logger.Level) {
     LoggingSystem.bootstrap { _ in JSONLogHandler(level: level) }
   }
+
+  /// Lines that were dropped since the last one that was written.
+  private static let dropped = Atomic<Int>(0)
+  /// Whether the last line that was written has no end.
+  private static let isCut = Atomic<Bool>(false)
 
   public subscript(metadataKey key: String) -> Logger.Metadata.Value? {
     get { metadata[key] }
@@ -30,12 +38,17 @@ public struct JSONLogHandler: LogHandler {
       fields.append((key, value.description))
     }
     if let error = event.error { fields.append(("error", "\(error)")) }
-    var line = "{"
+    let dropped = Self.dropped.exchange(0, ordering: .relaxed)
+    if dropped > 0 { fields.append(("dropped", String(dropped))) }
+    var line = Self.isCut.exchange(false, ordering: .relaxed) ? "\n{" : "{"
     for (index, (key, value)) in fields.enumerated() {
       line += "\(index == 0 ? "" : ",")\(JSONText.quoted(key)):\(JSONText.quoted(value))"
     }
     line += "}\n"
-    write(STDERR_FILENO, line, line.utf8.count)
+    let count = write(STDERR_FILENO, line, line.utf8.count)
+    guard count < line.utf8.count else { return }
+    Self.dropped.add(dropped + 1, ordering: .relaxed)
+    if count > 0 { Self.isCut.store(true, ordering: .relaxed) }
   }
 
   private static func now() -> String {

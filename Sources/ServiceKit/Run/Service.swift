@@ -38,17 +38,22 @@ public enum Service {
       stopping = nil
     }
     let settings = Settings.ofProcess(name: definition.name)
+    if Settings.isCheck { exit(EXIT_SUCCESS) }
     JSONLogHandler.bootstrap(level: settings.logLevel)
     Log.process = Logger(label: "chatty")
     Log.process[metadataKey: "service"] = .string(settings.pool)
 
     let client = PostgresClient(settings.database, writeConnections: settings.writeConnections)
     client.onFailure { error in Log.process.warning("database connection failed", error: error) }
+    let room = DiskRoom(home: settings.home, hasPrivateCluster: settings.hasPrivateCluster) { isEnough in
+      let message = isEnough ? "there is room again" : "no room: what would be written is refused"
+      Log.process.warning("\(message)", metadata: ["home": .string(settings.home)])
+    }
     let dispatcher: Dispatcher
     do {
       try definition.prepare(settings)
       dispatcher = Dispatcher(
-        routes: definition.routes, settings: settings, database: Database(client),
+        routes: definition.routes, settings: settings, database: Database(client, room: room),
         verifier: try TokenVerifier(keys: settings.keys, issuer: settings.publicURL))
     } catch let error as KeyError {
       exitForConfiguration("CHATTY_KEYS is of no use: \(error)")

@@ -11,6 +11,8 @@ public struct Settings: Sendable {
   /// The pool that this process belongs to: it is in every log line and is the database session's `application_name`.
   public let pool: String
   public let database: ConnectionSettings
+  /// Whether the database is in the stack's folder.
+  public let hasPrivateCluster: Bool
   public let writeConnections: Int
   /// Requests that a worker handles at once.
   public let requestsInFlight: Int
@@ -64,8 +66,10 @@ public struct Settings: Sendable {
     queueTime = .milliseconds(try reader.integer("CHATTY_QUEUE_TIME", 100...3_600_000, default: timeout + 2_000))
     workTime = .milliseconds(try reader.integer("CHATTY_WORK_TIME", 100...3_600_000, default: 2 * timeout))
     drainTime = .milliseconds(try reader.integer("CHATTY_DRAIN_TIME", 100...3_600_000, default: 30_000))
+    let url = try reader.databaseURL("CHATTY_DATABASE_URL", default: "postgresql:///chatty?host=\(home)/run")
+    hasPrivateCluster = url.contains("host=\(home)/run")
     database = ConnectionSettings(
-      url: try reader.databaseURL("CHATTY_DATABASE_URL", default: "postgresql:///chatty?host=\(home)/run"),
+      url: url,
       user: try reader.text("CHATTY_DATABASE_USER", default: "chatty_\(name)"),
       password: try reader.secret("CHATTY_DATABASE_PASSWORD_FILE"),
       applicationName: "chatty-\(pool)",
@@ -94,6 +98,9 @@ public struct Settings: Sendable {
     smtpCAFile = try reader.optionalText("CHATTY_SMTP_CA_FILE")
     mailFrom = try reader.text("CHATTY_MAIL_FROM", default: "Chatty <no-reply@localhost>")
   }
+
+  /// Whether the process was only started to say if it takes its settings (`--check`): it ends with status 0 or 78, and touches nothing.
+  public static let isCheck = Array(CommandLine.arguments.dropFirst()) == ["--check"]
 
   /// The settings of this process, or one line that names the wrong one and exit status 78 (EX_CONFIG, sysexits.h).
   public static func ofProcess(name: String) -> Settings {

@@ -29,7 +29,7 @@ define_log() {
   if is_supervised "$1" && { $RENDERED || runs_old_executable "$(<"$2/log/supervise/pid")"; }; then sv restart "$2/log" >/dev/null; fi
 }
 
-# write_environment SERVICE [FOLDER]: a folder with a file a variable, for chpst -e; unless it is another one, with the service's revision.
+# write_environment SERVICE [FOLDER]: a folder with a file a variable, for chpst -e; unless it is another one, with the revision of a service.
 write_environment() {
   local service=$1 folder=${2-$CHATTY_HOME/env/$1} line file wanted=' '
   install --directory --mode 700 "$folder"
@@ -38,7 +38,7 @@ write_environment() {
     write_file "$folder/${line%%=*}" 600 "${line#*=}"
   done < <(
     environment_of "$service"
-    if (($# == 1)); then printf 'CHATTY_REVISION=%s\n' "$(revision_of "$service")"; fi
+    if (($# == 1)) && [[ -d $CHATTY_HOME/service/$service ]]; then printf 'CHATTY_REVISION=%s\n' "$(revision_of "$service")"; fi
   )
   for file in "$folder"/*; do
     if [[ $wanted != *" ${file##*/} "* ]]; then rm -f "$file"; fi

@@ -68,7 +68,7 @@ layer() {
 
 # install: as deploy/up does on a machine that has neither nginx nor PostgreSQL; a process group of its own.
 install() {
-  PATH=$STAND_INS:$PATH env --default-signal=INT setsid --wait bash -euo pipefail -c '
+  PATH=$STAND_INS:$PATH env --default-signal=INT,HUP,TERM setsid --wait bash -euo pipefail -c '
     echo $$ >"$NOTES.pid"
     source "$ROOT/deploy/lib/common.sh"
     source "$ROOT/deploy/lib/packages.sh"

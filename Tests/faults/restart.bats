@@ -16,7 +16,7 @@ teardown_file() {
 
 @test "a rolling restart replaces every worker, fails no request and loses no write" {
   local before
-  before=$(stack_processes | grep -E ' chatty-' | sort)
+  before=$(stack_processes | grep -E ' chatty-' | grep -v ' chatty-log$' | sort)
   begin_traffic --strict
   wrk -c 32 -t 2 -d 60 -s "$ROOT/Tests/load/round.lua" "$CHATTY_TEST_URL/posts/$(head -n 1 "$BATS_FILE_TMPDIR/posts")" \
     >"$BATS_TEST_TMPDIR/wrk" 2>&1 3>&- &
@@ -35,7 +35,7 @@ teardown_file() {
 
   # All are new, and as many as before.
   local after
-  after=$(stack_processes | grep -E ' chatty-' | sort)
+  after=$(stack_processes | grep -E ' chatty-' | grep -v ' chatty-log$' | sort)
   equal "$(cut -d' ' -f2 <<<"$after" | sort | uniq -c)" "$(cut -d' ' -f2 <<<"$before" | sort | uniq -c)" 'the set of workers'
   equal "$(comm -12 <(printf '%s\n' "$before") <(printf '%s\n' "$after"))" '' 'the list of workers that were not replaced'
 }

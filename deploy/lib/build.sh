@@ -30,8 +30,11 @@ forget_moved_build() {
   rm -rf "$ROOT/.build"
 }
 
-# build: the executables; build_tests: the tests too. What one has built the other does not build again.
-build() { swift_build; }
+# build: the executables, into the folder BUILT; build_tests: the tests too. What one has built the other does not build again.
+build() {
+  swift_build
+  BUILT=$(run_swift build --package-path "$ROOT" --configuration release --show-bin-path </dev/null)
+}
 build_tests() { swift_build --build-tests; }
 
 swift_build() {
@@ -40,24 +43,20 @@ swift_build() {
   run_swift build --package-path "$ROOT" --configuration release "$@" </dev/null || fail 'the build failed'
 }
 
-# built_executables: the folder of what was built.
-built_executables() { run_swift build --package-path "$ROOT" --configuration release --show-bin-path </dev/null; }
-
 # install_log_keeper: where there is none yet: every service's log needs it, PostgreSQL's too, which starts before the others are put there.
 install_log_keeper() {
   local name=chatty-log
-  if [[ ! -e $CHATTY_HOME/bin/$name ]]; then install_file "$(built_executables)/$name" "$CHATTY_HOME/bin/$name"; fi
+  if [[ ! -e $CHATTY_HOME/bin/$name ]]; then install_file "$BUILT/$name" "$CHATTY_HOME/bin/$name"; fi
 }
 
 # install_executables: copies what is new, so that a build never touches what is running.
 install_executables() {
-  local from name
-  from=$(built_executables)
+  local name
   for name in "${EXECUTABLES[@]}"; do
-    [[ -x $from/$name ]] || fail "the build made no $name"
-    install_file "$from/$name" "$CHATTY_HOME/bin/$name"
+    [[ -x $BUILT/$name ]] || fail "the build made no $name"
+    install_file "$BUILT/$name" "$CHATTY_HOME/bin/$name"
   done
-  install_runtime "$from/chatty-auth"
+  install_runtime "$BUILT/chatty-auth"
 }
 
 install_file() {

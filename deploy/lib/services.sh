@@ -78,14 +78,13 @@ servers_of() {
 
 # check_settings: whether the executables that were built take them; nothing has been touched yet.
 check_settings() {
-  local built service folder=$CHATTY_HOME/env/.check said
-  built=$(built_executables)
+  local service folder=$CHATTY_HOME/env/.check said
   folder env 700
   for service in "${POOLS[@]}" worker; do
     write_environment "$service" "$folder"
     # deploy/migrate is yet to make it.
     rm -f "$folder/CHATTY_DATABASE_PASSWORD_FILE"
-    said=$(env -i chpst -e "$folder" "$built/$(executable_of "$service")" --check </dev/null 2>&1) || {
+    said=$(env -i chpst -e "$folder" "$BUILT/$(executable_of "$service")" --check </dev/null 2>&1) || {
       rm -rf "$folder"
       printf '%s: %s\n' "$PROGRAM" "${said#chatty: }" >&2
       exit 78

@@ -20,8 +20,8 @@ final class Readiness {
     self.pool = pool
   }
 
-  /// 200 if there is room for what this pool writes, and the database answers and takes writes. When nginx names the next pool to ask it is sent there instead (`X-Accel-Redirect`), so
-  /// that one address can tell of all the pools.
+  /// 200 if there is room for what this pool writes, and the database answers and takes writes. When nginx names the next pool to ask it is
+  /// sent there instead (`X-Accel-Redirect`), so that one address can tell of all the pools.
   func respond(to raw: FastCGI.Request) async -> FastCGI.Response {
     if let problem = await problem() {
       return Reply(status: 503, ["detail": "\(pool): \(problem)"], headers: [("Retry-After", "1")]).response

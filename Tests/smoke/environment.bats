@@ -180,6 +180,42 @@ forget() {
   equal "$status $output" '0 ' 'what was never built'
 }
 
+# builds ROOT: how often swift was told to build there, each time that `build` was called.
+builds() {
+  PATH=$1/tools:$PATH bash -euc 'source "$1/deploy/lib/common.sh"; source "$1/deploy/lib/packages.sh"
+    source "$1/deploy/lib/build.sh"; ROOT=$2; build' - "$ROOT" "$1" >/dev/null
+  wc -l <"$1/builds"
+}
+
+@test "swift is not asked to build again what is built of the same sources, by the same toolchain" {
+  local checkout=$BATS_TEST_TMPDIR/checkout name
+  mkdir -p "$checkout/Sources" "$checkout/.build/release" "$checkout/tools"
+  touch "$checkout/Package.swift"
+  printf 'one' >"$checkout/Sources/one.swift"
+  # shellcheck disable=SC2016 # for the script that is written
+  printf '#!/bin/sh\ncase "$*" in *--show-bin-path*) echo "%s" ;; build*) echo built >>"%s" ;; esac\n' \
+    "$checkout/.build/release" "$checkout/builds" >"$checkout/tools/swift"
+  chmod 755 "$checkout/tools/swift"
+  for name in auth posts feed admin recommendations worker image log; do cp /bin/true "$checkout/.build/release/chatty-$name"; done
+  cp /bin/true "$checkout/.build/release/chatty"
+  equal "$(builds "$checkout")" 1 'the first'
+  equal "$(builds "$checkout")" 1 'the same again'
+  printf 'two' >"$checkout/Sources/one.swift"
+  equal "$(builds "$checkout")" 2 'another text'
+  equal "$(builds "$checkout")" 2
+  printf 'two' >"$checkout/Sources/two.swift"
+  equal "$(builds "$checkout")" 3 'one more file'
+  rm "$checkout/.build/release/chatty-feed"
+  equal "$(builds "$checkout")" 4 'an executable that is gone'
+  cp /bin/true "$checkout/.build/release/chatty-feed"
+  touch --date '1 minute' "$checkout/.build/release/chatty-feed"
+  equal "$(builds "$checkout")" 5 'one that somebody has built since'
+  touch "$checkout/.build/release/chatty-feed"
+  touch --date '1 minute ago' "$checkout/tools/swift"
+  equal "$(builds "$checkout")" 6 'another toolchain'
+  equal "$(builds "$checkout")" 6
+}
+
 # -- The folder -------------------------------------------------------------------------------------------------------
 
 @test "root in a folder that nobody else can enter has the stack under /var/lib/chatty, and every script finds it" {

@@ -32,7 +32,7 @@ forget_moved_build() {
 
 # build: the executables, into the folder BUILT; build_tests: the tests too. What one has built the other does not build again.
 build() {
-  swift_build
+  if ! is_built; then swift_build; fi
   BUILT=$(run_swift build --package-path "$ROOT" --configuration release --show-bin-path </dev/null)
 }
 build_tests() { swift_build --build-tests; }
@@ -41,6 +41,26 @@ swift_build() {
   forget_moved_build
   say 'building (the first time takes some minutes)'
   run_swift build --package-path "$ROOT" --configuration release "$@" </dev/null || fail 'the build failed'
+  if [[ -d $ROOT/.build ]]; then digest_of_sources >"$ROOT/.build/chatty.built"; fi
+}
+
+# is_built: the executables are of these sources and this toolchain, and nobody has built since. swift build takes 6 seconds to find that out.
+is_built() {
+  local mark=$ROOT/.build/chatty.built name
+  [[ -e $mark && $(<"$mark") == "$(digest_of_sources)" ]] || return
+  for name in "${EXECUTABLES[@]}"; do
+    [[ -x $ROOT/.build/release/$name && ! $ROOT/.build/release/$name -nt $mark ]] || return
+  done
+}
+
+# digest_of_sources: changes with whatever the executables are made of: the sources, the toolchain, the headers of Debian's packages, and where.
+digest_of_sources() {
+  {
+    printf '%s\n' "$ROOT"
+    stat --dereference --format '%n %Y' "$(command -v swift)"
+    dpkg-query --show "${BUILD_PACKAGES[@]}" 2>/dev/null || true
+    cd "$ROOT" && find Package.* Sources -type f -print0 | sort --zero-terminated | xargs --null sha256sum
+  } | sha256sum
 }
 
 # install_log_keeper: where there is none yet: every service's log needs it, PostgreSQL's too, which starts before the others are put there.

@@ -77,7 +77,7 @@ extension FeedService {
           SELECT newest.id
           FROM (
             SELECT id, user_id FROM posts WHERE NOT hidden AND id < \(page.before)
-            ORDER BY id DESC
+            ORDER BY id DESC NULLS LAST
             -- Without a session nothing: no limit would be no end.
             LIMIT coalesce((
               SELECT CASE WHEN a.following >= 1000 THEN least(2 * a.following, 4000) ELSE 0 END
@@ -86,7 +86,7 @@ extension FeedService {
           ) newest
           WHERE (SELECT true FROM subscriptions f WHERE f.follower_id = \(caller.userID) AND f.following_id = newest.user_id)
             AND (SELECT true FROM users u WHERE u.id = newest.user_id AND u.blocked_at IS NULL)
-          ORDER BY newest.id DESC
+          ORDER BY newest.id DESC NULLS LAST
           LIMIT \(page.fetch)
         ),
         authors AS (

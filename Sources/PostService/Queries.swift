@@ -17,14 +17,27 @@ extension PostService {
     static func list(
       _ page: Page, by author: Int64?, for reader: Caller, on database: Database
     ) async throws(APIError) -> [Post] {
+      guard let author else {
+        return try await database.read(page, as: Post.self) { page in
+          let entries: Query = """
+            FROM posts WHERE NOT hidden AND id < \(page.before) AND \(reader.isNobodyOrStands) ORDER BY id DESC NULLS LAST
+            """
+          return Walk(
+            Walk.Way(entries: "SELECT * \(entries)", joins: "p \(Post.ownerAndCounters)", order: "p.id DESC NULLS LAST"),
+            narrow: Walk.Way(
+              entries: "SELECT id, user_id \(entries)",
+              joins: "entry CROSS JOIN LATERAL (SELECT * FROM posts WHERE id = entry.id LIMIT 1) p \(Post.ownerAndCounters)",
+              order: "entry.id DESC NULLS LAST"),
+            columns: Post.columns(for: reader), position: "id")
+        }
+      }
       // Of one author either all posts are hidden or none, whatever their flags say just now. In the place of a value: of a blocked author
       // there is none, and not one of their posts is looked at.
-      let isMeant: Query =
-        author.map { "p.user_id = (SELECT a.id FROM users a WHERE a.id = \($0) AND a.blocked_at IS NULL)" } ?? "NOT p.hidden"
       return try await database.read(
         """
-        SELECT \(Post.columns(for: reader)) FROM \(Post.visibleOneByOne)
-        WHERE p.id < \(page.before) AND \(isMeant) AND \(reader.isNobodyOrStands)
+        SELECT \(Post.columns(for: reader)) FROM posts p \(Post.ownerAndCounters)
+        WHERE p.id < \(page.before) AND p.user_id = (SELECT a.id FROM users a WHERE a.id = \(author) AND a.blocked_at IS NULL)
+          AND \(reader.isNobodyOrStands)
         ORDER BY p.id DESC
         LIMIT \(page.fetch)
         """, as: Post.self)
@@ -140,16 +153,19 @@ extension PostService {
 
     /// Oldest first, without those of blocked users. Empty also if there is no such post.
     static func comments(of post: Int64, _ page: Page, on database: Database) async throws(APIError) -> [Comment] {
-      try await database.read(
-        """
-        SELECT \(Comment.columns)
-        FROM comments c CROSS JOIN LATERAL (\(author(of: "c"))) u
-        -- A range of one index, and its order: where most comments are on one post, all comments by id would look as good. It ends where
-        -- the hidden ones begin.
-        WHERE c.post_id = (\(visible(post))) AND (c.hidden, c.id) > (false, \(page.after)) AND c.hidden <= false
-        ORDER BY c.hidden, c.id
-        LIMIT \(page.fetch)
-        """, as: Comment.self)
+      try await database.read(page, as: Comment.self) { page in
+        Walk(
+          Walk.Way(
+            // A range of one index, and its order: where most comments are on one post, all comments by id would look as good. It ends
+            // where the hidden ones begin.
+            entries: """
+              SELECT * FROM comments
+              WHERE post_id = (\(visible(post))) AND (hidden, id) > (false, \(page.after)) AND hidden <= false
+              ORDER BY hidden, id
+              """,
+            joins: "c CROSS JOIN LATERAL (\(author(of: "c"))) u", order: "c.hidden, c.id"),
+          columns: Comment.columns, position: "id")
+      }
     }
 
     /// Deletes a comment of the caller's, or on a post of theirs. False, and nothing has changed, if it is neither, or cannot be seen.
@@ -186,7 +202,7 @@ extension PostService {
       "SELECT p.id FROM posts p WHERE p.id = \(post) AND (SELECT true FROM users a WHERE a.id = p.user_id AND a.blocked_at IS NULL)"
     }
 
-    /// Whose a comment or a like is, unless they are blocked: asked row by row, until the page is full (as by `Post.visibleOneByOne`).
+    /// Whose a comment or a like is, unless they are blocked: asked row by row, until the page is full (as by `Post.ownerAndCounters`).
     private static func author(of row: Query) -> Query {
       "SELECT username FROM users WHERE id = \(row).user_id AND blocked_at IS NULL LIMIT 1"
     }
@@ -222,14 +238,17 @@ extension PostService {
 
     /// Who likes a post, newest first, without blocked users. Empty also if there is no such post.
     static func likes(of post: Int64, _ page: KeysetPage<TimedPosition>, on database: Database) async throws(APIError) -> [Like] {
-      try await database.read(
-        """
-        SELECT \(Like.columns)
-        FROM likes l CROSS JOIN LATERAL (\(author(of: "l"))) u
-        WHERE l.post_id = (\(visible(post))) AND NOT l.hidden AND (l.created_at, l.user_id) < (\(page.before.time), \(page.before.id))
-        ORDER BY l.created_at DESC, l.user_id DESC
-        LIMIT \(page.fetch)
-        """, as: Like.self)
+      try await database.read(page, as: Like.self) { page in
+        Walk(
+          Walk.Way(
+            entries: """
+              SELECT * FROM likes
+              WHERE post_id = (\(visible(post))) AND NOT hidden AND (created_at, user_id) < (\(page.before.time), \(page.before.id))
+              ORDER BY created_at DESC, user_id DESC
+              """,
+            joins: "l CROSS JOIN LATERAL (\(author(of: "l"))) u", order: "l.created_at DESC, l.user_id DESC"),
+          columns: Like.columns, position: "created_at, user_id")
+      }
     }
 
     // MARK: Reports

@@ -34,12 +34,10 @@ public struct Post: Encodable, RowDecodable {
     posts p JOIN users u ON u.id = p.user_id AND u.blocked_at IS NULL JOIN post_stats s ON s.post_id = p.id
     """
 
-  /// The same for lists, which go through the posts one by one in the order of an index until the page is full: no other plan is possible.
-  /// A join could be done by merging with all that is between two posts of the page, and hidden posts may be there by the thousand.
-  ///
-  /// For `FROM \(Post.visibleOneByOne) WHERE NOT p.hidden AND …`: without the flag, which passes by those in the index, they are looked at.
-  public static let visibleOneByOne: Query = """
-    posts p CROSS JOIN LATERAL (SELECT username FROM users WHERE id = p.user_id AND blocked_at IS NULL LIMIT 1) u \
+  /// The same joins for lists, which go through posts `p` one by one in the order of an index until the page is full: no other plan is
+  /// possible. A join could be done by merging with all that is between two posts of the page, and hidden posts may be there by the thousand.
+  public static let ownerAndCounters: Query = """
+    CROSS JOIN LATERAL (SELECT username FROM users WHERE id = p.user_id AND blocked_at IS NULL LIMIT 1) u \
     CROSS JOIN LATERAL (SELECT likes, comments FROM post_stats WHERE post_id = p.id LIMIT 1) s
     """
 

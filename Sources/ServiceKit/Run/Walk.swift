@@ -1,0 +1,127 @@
+// Lists whose entries may turn out not to be shown: a walk through an index, in statements that each go so far and no further.
+//
+// What a blocked user has written leaves the indexes row by row (sql/0030_hidden.sql). Until it has, a list comes by it and asks each entry
+// for its user. A hundred thousand of them in one statement would hold up whoever is behind it in the pipeline.
+
+import EventLoop
+import Postgres
+
+/// A list in the order of an index, of which some entries are not shown.
+public struct Walk {
+  /// A way to go through it.
+  public struct Way {
+    /// `SELECT … FROM … WHERE … ORDER BY …`: what the index has, from a position on.
+    let entries: Query
+    /// What an entry is called in `order` and in the list's columns, followed by the joins that leave out what is not shown.
+    let joins: Query
+    /// The order of the entries.
+    let order: Query
+
+    public init(entries: Query, joins: Query, order: Query) {
+      self.entries = entries
+      self.joins = joins
+      self.order = order
+    }
+  }
+
+  /// For a page that is soon full.
+  let way: Way
+  /// For when there is much to pass by: with less of each entry, such as the index has, `user_id` among it.
+  let narrow: Way
+  /// What is read of those that are shown.
+  let columns: Query
+  /// The columns of the position, as entries have them.
+  let position: Query
+
+  public init(_ way: Way, narrow: Way? = nil, columns: Query, position: Query) {
+    self.way = way
+    self.narrow = narrow ?? way
+    self.columns = columns
+    self.position = position
+  }
+
+  /// How many entries one statement looks at: a millisecond's work.
+  private static let step = 2000
+  private static let narrowStep = 5000
+
+  /// The first rows, so many at most.
+  fileprivate func first(_ count: Int) -> Query {
+    query(way, from: "(\(way.entries) LIMIT \(Self.step))", count, reached: "\(way.entries) OFFSET \(Self.step - 1) LIMIT 1")
+  }
+
+  /// The next ones, behind more hidden entries than are passed by one by one. Those of the users whose flags are on their way are told by
+  /// their ids, as long as they are few: that is quicker than to look each of them up. Whether a row is shown is asked after that.
+  fileprivate func next(_ count: Int) -> Query {
+    query(
+      narrow,
+      from: """
+        (SELECT * FROM (\(narrow.entries) LIMIT \(Self.narrowStep)) looked_at WHERE user_id <> ALL (ARRAY(
+          SELECT a.user_id FROM unsettled_accounts a JOIN users u ON u.id = a.user_id WHERE u.blocked_at IS NOT NULL LIMIT 8
+        )))
+        """, count, reached: "\(narrow.entries) OFFSET \(Self.narrowStep - 1) LIMIT 1")
+  }
+
+  /// If the rows are fewer, and the entries are not at their end, each comes with the position of the last entry that was looked at; where
+  /// there are no rows that is a row of its own.
+  private func query(_ way: Way, from source: Query, _ count: Int, reached: Query) -> Query {
+    """
+    WITH page AS MATERIALIZED (
+      SELECT true AS is_row, \(columns) FROM \(source) \(way.joins) ORDER BY \(way.order) LIMIT \(count)
+    ), reached AS MATERIALIZED (
+      SELECT \(position) FROM (\(reached)) last WHERE (SELECT count(*) FROM page) < \(count)
+    )
+    SELECT reached.*, page.* FROM (VALUES (1)) one LEFT JOIN reached ON true LEFT JOIN page ON true
+    """
+  }
+}
+
+/// A position that a walk can go on from.
+public protocol WalkPosition: ListPosition {
+  /// Reads it from the next columns; nil if they are NULL.
+  static func next(in row: inout RowReader) throws(PostgresError) -> Self?
+}
+
+extension Int64: WalkPosition {
+  public static func next(in row: inout RowReader) throws(PostgresError) -> Int64? { try row.next() }
+}
+
+extension TimedPosition: WalkPosition {
+  public static func next(in row: inout RowReader) throws(PostgresError) -> TimedPosition? {
+    let time: Timestamp? = try row.next()
+    let id: Int64? = try row.next()
+    guard let time, let id else { return nil }
+    return TimedPosition(time: time, id: id)
+  }
+}
+
+/// One row of a walk's statement.
+private struct Step<Position: WalkPosition, Row: RowDecodable>: RowDecodable {
+  let reached: Position?
+  let row: Row?
+
+  init(row: inout RowReader) throws(PostgresError) {
+    reached = try Position.next(in: &row)
+    let isRow: Bool? = try row.next()
+    self.row = isRow == nil ? nil : try Row(row: &row)
+  }
+}
+
+extension Database {
+  /// Fills a page, by as many statements as it takes; nearly always one.
+  ///
+  /// - Parameter walk: the list from the page's cursor on.
+  /// - Returns: the page's rows and one more if there is one.
+  public func read<Position: WalkPosition, Row: RowDecodable>(
+    _ page: KeysetPage<Position>, as type: Row.Type, _ walk: (KeysetPage<Position>) -> Walk
+  ) async throws(APIError) -> [Row] {
+    var found: [Row] = []
+    var query = walk(page).first(page.fetch)
+    while true {
+      let steps = try await read(query, as: Step<Position, Row>.self)
+      found += steps.lazy.compactMap(\.row)
+      guard found.count < page.fetch, let reached = steps.first?.reached else { return found }
+      let rest = KeysetPage(limit: page.limit - found.count, cursor: reached)
+      query = walk(rest).next(rest.fetch)
+    }
+  }
+}

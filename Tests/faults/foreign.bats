@@ -18,16 +18,19 @@ setup_file() {
   sed -i '/^host .*127/s/.*/host all postgres 127.0.0.1\/32 trust\nhost all all 127.0.0.1\/32 scram-sha-256/' "$SERVER/data/pg_hba.conf"
   on postgres 'SELECT pg_reload_conf()' >/dev/null
   local name
-  for name in shop typed numbered fresh closed bare; do on postgres "CREATE DATABASE $name OWNER owner"; done
+  for name in shop typed numbered fresh closed bare stripped sealed; do on postgres "CREATE DATABASE $name OWNER owner"; done
   on postgres "CREATE DATABASE latin OWNER owner ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0"
   on postgres "CREATE DATABASE strange"
   on postgres "CREATE DATABASE roleless OWNER plain"
+  on postgres "CREATE DATABASE narrow OWNER owner CONNECTION LIMIT 50"
   on postgres "ALTER DATABASE closed SET default_transaction_read_only = on"
   on shop "CREATE TABLE orders (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY); CREATE VIEW open_orders AS SELECT * FROM orders;
     CREATE FUNCTION total() RETURNS integer LANGUAGE sql AS 'SELECT 1'; GRANT SELECT ON orders TO PUBLIC"
   on typed "CREATE SCHEMA warehouse; CREATE TYPE warehouse.colour AS ENUM ('red')"
   on numbered "CREATE TABLE migrations (id serial PRIMARY KEY, name text); ALTER TABLE migrations OWNER TO owner"
   on bare 'DROP SCHEMA public'
+  on postgres 'REVOKE CREATE ON DATABASE stripped FROM owner'
+  on sealed 'ALTER SCHEMA public OWNER TO postgres'
   # Neither an extension nor an empty schema is anybody's.
   on fresh 'CREATE EXTENSION citext; CREATE SCHEMA empty'
   schema >"$BATS_FILE_TMPDIR/schema"
@@ -98,11 +101,15 @@ up() { run env "$@" "$ROOT/deploy/up" </dev/null 3>&-; }
   expect_refused 'the database closed, which is read-only for owner'
 }
 
-@test "a role that may not make roles, or whose database it is not, is refused with what would help" {
+@test "a role that may not make roles, whose database it is not, or that lacks a right there, is refused with what would help" {
   migrate CHATTY_DATABASE_URL="postgresql://plain:plain@127.0.0.1:$SERVER_PORT/roleless"
   expect_refused 'CHATTY_DATABASE_URL is of the role plain, which may not make roles' 'ALTER ROLE plain CREATEROLE'
   migrate CHATTY_DATABASE_URL="$(as_owner strange)"
   expect_refused 'to whom the database strange does not belong' 'ALTER DATABASE strange OWNER TO owner'
+  migrate CHATTY_DATABASE_URL="$(as_owner stripped)"
+  expect_refused 'which lacks rights in the database stripped' 'GRANT CREATE, TEMPORARY ON DATABASE stripped TO owner'
+  migrate CHATTY_DATABASE_URL="$(as_owner sealed)"
+  expect_refused 'which may make nothing in the schema public of the database sealed' 'ALTER SCHEMA public OWNER TO owner'
 }
 
 @test "a wrong password, a role or a database that is not there, and a server that is not there are told by the setting's name" {
@@ -151,6 +158,15 @@ up() { run env "$@" "$ROOT/deploy/up" </dev/null 3>&-; }
   expect_refused 'CHATTY_DATABASE_OWNER_URL has a character'
 }
 
+@test "a server or a database that takes fewer connections than the services can have open is refused, with the numbers" {
+  local wanted=$((77 + 7 * $(nproc)))
+  up CHATTY_DATABASE_URL="$(as_owner narrow)"
+  expect_refused "CHATTY_DATABASE_URL leads to too few connections: the services can have $wanted open, and the database narrow takes 50 (its CONNECTION" \
+    'lower CHATTY_WRITE_CONNECTIONS, CHATTY_WORKERS'
+  up CHATTY_DATABASE_URL="$(as_owner fresh)" CHATTY_WORKERS=6
+  expect_refused "the services can have $((wanted + 120)) open, and the server takes 197 (max_connections without"
+}
+
 @test "a server whose certificate the services' users cannot check is refused, with the file and the user" {
   if [[ $EUID != 0 ]]; then return; fi
   local home=$BATS_TEST_TMPDIR/home address
@@ -163,6 +179,9 @@ up() { run env "$@" "$ROOT/deploy/up" </dev/null 3>&-; }
   expect_refused "CHATTY_DATABASE_URL has sslmode=verify-full and no sslrootcert: the services' users have no homes"
   up CHATTY_DATABASE_URL="$address&sslrootcert=$home/.postgresql/root%2Ecrt"
   expect_refused "has sslrootcert=$home/.postgresql/root.crt, which the user chatty-auth cannot read"
+  # What everybody can read is taken: the next thing that is wrong is told.
+  up CHATTY_DATABASE_URL="$address&sslrootcert=$SERVER/ca.pem" CHATTY_WORKERS=64
+  expect_refused 'leads to too few connections'
 }
 
 # make_certificates: an authority's, and one that it has given the server.

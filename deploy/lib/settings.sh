@@ -219,7 +219,8 @@ environment_of() {
     printf '%s\n' "CHATTY_QUEUE_TIME=$QUEUE_TIME" "CHATTY_WORK_TIME=$WORK_TIME" "CHATTY_DRAIN_TIME=$DRAIN_TIME"
     # A worker has many requests at once, each made of some dozen small pieces of memory; by default the allocator keeps only seven of a
     # size at hand (glibc manual, "Memory Allocation Tunables").
-    printf '%s\n' "CHATTY_IN_FLIGHT=$in_flight" "CHATTY_WRITE_CONNECTIONS=$CHATTY_WRITE_CONNECTIONS" "GLIBC_TUNABLES=glibc.malloc.tcache_count=200"
+    # More than its requests a worker has no use for.
+    printf '%s\n' "CHATTY_IN_FLIGHT=$in_flight" "CHATTY_WRITE_CONNECTIONS=$((in_flight < CHATTY_WRITE_CONNECTIONS ? in_flight : CHATTY_WRITE_CONNECTIONS))" "GLIBC_TUNABLES=glibc.malloc.tcache_count=200"
   fi
   case $service in
     auth | login)

@@ -47,7 +47,11 @@ setup() {
   touch "$CHATTY_HOME/chatty.env"
 }
 
-teardown() { rm -rf "$CHATTY_HOME"; }
+# Should one not have been refused, its stack is running.
+teardown() {
+  if [[ -d $CHATTY_HOME/service ]]; then down; fi
+  rm -rf "$CHATTY_HOME"
+}
 
 # on DATABASE STATEMENT: as the superuser.
 on() { CHATTY_TEST_DATABASE_URL=$(administrator "$1") sql "$2"; }

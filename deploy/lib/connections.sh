@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # How many connections to the database a stack can have open, and whether the server takes so many. Needs settings.sh, services.sh and, to check
 # them, outside.sh.
+# shellcheck disable=SC2153,SC2154 # what others set, and keys of FACTS, which are no variables
 
 # Beside the pools': chatty-worker reads on two, and has four for what it does and one to build the index; an operator's command has three.
 readonly OTHER_CONNECTIONS=10

@@ -18,6 +18,8 @@ public struct ConnectionSettings: Sendable {
   public var connectTimeout: Duration = .seconds(3)
   /// Off behind a pooler that gives each transaction another session (pgbouncer in transaction mode).
   public var preparesStatements: Bool
+  /// A connection has a session of its own: what it prepares, sets and listens to is still there for its next transaction.
+  var hasSessions: Bool { preparesStatements }
 
   public init(
     url: String, user: String? = nil, password: String? = nil, applicationName: String, statementTimeout: Duration = .seconds(5),
@@ -39,12 +41,12 @@ public struct ConnectionSettings: Sendable {
     var parameters = ["application_name": applicationName, "client_encoding": "UTF8"]
     if let user { parameters["user"] = user }
     if let password { parameters["password"] = password }
-    if preparesStatements {
-      // The statements are short: compiling one costs more than it can save. A pooler refuses these, and has its own. What the URL
-      // says itself comes first: of two settings of one thing the last counts.
+    if hasSessions {
+      // The statements are short: compiling one costs more than it can save. A pooler refuses these, and its sessions begin with the same as
+      // defaults of the role (deploy/migrate). What the URL says itself comes first: of two settings of one thing the last counts.
       let options = [
-        "statement_timeout=\(Self.milliseconds(statementTimeout))", "lock_timeout=\(Self.milliseconds(statementTimeout))",
-        "idle_in_transaction_session_timeout=\(Self.milliseconds(idleTransactionTimeout))", "jit=off",
+        "statement_timeout=\(statementTimeout.wholeMilliseconds)", "lock_timeout=\(statementTimeout.wholeMilliseconds)",
+        "idle_in_transaction_session_timeout=\(idleTransactionTimeout.wholeMilliseconds)", "jit=off",
         // What the statements rely on: a role may change its own defaults, whoever it was that made it do so.
         "search_path=public", "default_transaction_isolation=read\\ committed", "default_transaction_read_only=off",
       ]
@@ -52,10 +54,11 @@ public struct ConnectionSettings: Sendable {
     }
     return parameters
   }
+}
 
-  private static func milliseconds(_ duration: Duration) -> Int64 {
-    duration.components.seconds * 1000 + duration.components.attoseconds / 1_000_000_000_000_000
-  }
+extension Duration {
+  /// As the server's settings count.
+  var wholeMilliseconds: Int64 { components.seconds * 1000 + components.attoseconds / 1_000_000_000_000_000 }
 }
 
 /// Connection strings and URIs as libpq understands them (manual, 34.1.1).

@@ -220,8 +220,10 @@ public final class PostgresClient {
 
   // MARK: Notifications and life
 
-  /// Has the database's notifications passed to `handler`. `query` is a `LISTEN`; it is repeated on every new connection.
+  /// Has the database's notifications passed to `handler`. `query` is a `LISTEN`; it is repeated on every new connection. None ever come
+  /// through a pooler, where no session is the client's own: so whoever listens also has to look from time to time.
   public func listen(_ query: Query, handler: @escaping @Worker (_ channel: String) -> Void) {
+    guard settings.hasSessions else { return }
     counters.onNotification = handler
     reader.greet(query)
   }

@@ -15,6 +15,8 @@ public final class SnapshotReader {
   public init(_ settings: ConnectionSettings) throws(PostgresError) {
     handle = try Self.connect(settings)
     try execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    // A pooler's session has the role's default, which is meant for short statements.
+    if !settings.hasSessions { try execute("SET LOCAL statement_timeout = \(settings.statementTimeout.wholeMilliseconds)") }
   }
 
   /// Goes through the targets of the settings' plan, each with a time of its own.

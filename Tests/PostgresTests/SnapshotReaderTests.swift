@@ -11,6 +11,16 @@ struct SnapshotReaderTests {
       ConnectionSettings(url: try TestDatabase.url, applicationName: TestDatabase.uniqueName(), statementTimeout: timeout))
   }
 
+  @Test("a statement has the settings' time, also where a session does not begin with it", arguments: [true, false])
+  func time(prepares: Bool) throws {
+    let reader = try SnapshotReader(
+      ConnectionSettings(
+        url: try TestDatabase.url, applicationName: TestDatabase.uniqueName(), statementTimeout: .seconds(123),
+        preparesStatements: prepares))
+    let milliseconds: Query = "SELECT setting::bigint FROM pg_settings WHERE name = 'statement_timeout'"
+    #expect(try reader.one(milliseconds, as: Int64.self) == 123_000)
+  }
+
   private func numbers(_ query: Query, from reader: SnapshotReader) throws -> [[Int64]] {
     var rows: [[Int64]] = []
     try reader.copy(query) { row in rows.append([try row.next(), try row.next()]) }

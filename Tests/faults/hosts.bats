@@ -4,15 +4,13 @@
 
 load ../smoke/support
 load ../smoke/stack
+load server
 
 setup_file() {
   [[ $EUID == 0 ]] || wrong 'only root can give a stack an /etc/hosts of its own'
-  SERVER=$(mktemp -d /tmp/chatty-server-XXXXXX) SERVER_PORT=$(free_port) NAME_SERVER=127.77.$((RANDOM % 250)).$((RANDOM % 250 + 1))
-  export SERVER SERVER_PORT ROOT
-  chmod 755 "$SERVER"
-  chown postgres: "$SERVER"
-  server initdb --pgdata "$SERVER/data" --username postgres --auth trust --no-sync --encoding UTF8 --locale C.UTF-8 >"$SERVER/initdb.log"
-  start_server
+  NAME_SERVER=127.77.$((RANDOM % 250)).$((RANDOM % 250 + 1))
+  export ROOT
+  make_server
   CHATTY_TEST_DATABASE_URL=$(administrator postgres) sql 'CREATE ROLE hosts_owner LOGIN CREATEROLE'
   CHATTY_TEST_DATABASE_URL=$(administrator postgres) sql 'CREATE DATABASE chatty OWNER hosts_owner'
 
@@ -36,8 +34,7 @@ teardown_file() {
   stop_stack
   if [[ ${SERVER-} != /tmp/chatty-server-* ]]; then return; fi
   if [[ -s $SERVER/silence.pid ]]; then kill "$(<"$SERVER/silence.pid")"; fi
-  server pg_ctl --pgdata "$SERVER/data" --mode immediate stop || true
-  rm -rf "$SERVER"
+  remove_server
 }
 
 # Whatever a test has come to, the next one finds the name and a database that is written.
@@ -61,16 +58,6 @@ up() {
 
 # chatty ARGUMENT…: the operator's command where the stack is.
 chatty() { nsenter --mount --target "$(supervisor)" "$ROOT/deploy/chatty" "$@"; }
-
-# server PROGRAM ARGUMENT…: one of PostgreSQL's own.
-server() { (cd / && chpst -u postgres "$(compgen -G '/usr/lib/postgresql/*/bin/' | sort -V | tail -n 1)$1" "${@:2}" </dev/null 3>&-); }
-
-start_server() {
-  server pg_ctl --pgdata "$SERVER/data" --wait --log "$SERVER/log" --options \
-    "-c port=$SERVER_PORT -c listen_addresses=127.0.0.1 -c unix_socket_directories=$SERVER -c max_connections=200" start >"$SERVER/start.log"
-}
-
-administrator() { printf 'postgresql://postgres@127.0.0.1:%s/%s' "$SERVER_PORT" "$1"; }
 
 # silence ADDRESS: prints a port on which 127.0.0.2 drops every packet, 127.0.0.3 takes connections and says nothing; and is a name server at
 # ADDRESS that says nothing either.

@@ -102,8 +102,8 @@ left_behind() {
   ls -d /usr/sbin/policy-rc.d /etc/postgresql-common/createcluster.d/chatty.conf 2>/dev/null || true
   # Each mask has its end.
   local masked
-  masked=$(grep -c ' mask --runtime nginx.service postgresql.service$' "$NOTES" || true)
-  if [[ $masked != "$(grep -c ' unmask --runtime nginx.service postgresql.service$' "$NOTES" || true)" ]]; then printf 'masked\n'; fi
+  masked=$(grep -c ' mask --runtime nginx.service postgresql.service pgbouncer.service$' "$NOTES" || true)
+  if [[ $masked != "$(grep -c ' unmask --runtime nginx.service postgresql.service pgbouncer.service$' "$NOTES" || true)" ]]; then printf 'masked\n'; fi
 }
 
 # held: what apt-get found.
@@ -133,10 +133,11 @@ held() { grep -v '^systemctl\|^update-rc.d' "$NOTES" | sort -u; }
       equal "$output" $'installing nginx postgresql\nup: apt-get could not install nginx postgresql'
     fi
     equal "$(held)" $'create_main_cluster = false\nrunlevel 1'
-    grep -q '^systemctl .*mask --runtime nginx.service postgresql.service$' "$NOTES"
+    grep -q '^systemctl .*mask --runtime nginx.service postgresql.service pgbouncer.service$' "$NOTES"
     # Nor at the next boot.
     grep -qx 'update-rc.d nginx disable' "$NOTES"
     grep -qx 'update-rc.d postgresql disable' "$NOTES"
+    grep -qx 'update-rc.d pgbouncer disable' "$NOTES"
   done
 }
 

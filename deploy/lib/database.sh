@@ -158,16 +158,18 @@ connection_limits() {
   for role in "${ROLES[@]}"; do printf '%s=%s ' "$role" "$(role_connections "$role")"; done
 }
 
-# locate_database: sets DATABASE_OWNER_URL, for migrations, and SERVICE_DATABASE_URL: the same without whom to be, for the services
+# locate_database: sets DATABASE_OWNER_URL, for migrations, OWNER_SETTING, the setting that it is, and SERVICE_DATABASE_URL: the same without whom to be, for the services
 # have roles of their own.
 locate_database() {
+  OWNER_SETTING=CHATTY_DATABASE_URL
   if has_private_cluster; then
     DATABASE_OWNER_URL="postgresql:///chatty?host=$CHATTY_HOME/run&user=chatty_owner"
     SERVICE_DATABASE_URL="postgresql:///chatty?host=$CHATTY_HOME/run"
     DATABASE_NAME='the private cluster'
     return
   fi
-  DATABASE_OWNER_URL=${CHATTY_DATABASE_OWNER_URL:-$CHATTY_DATABASE_URL}
+  if [[ -n $CHATTY_DATABASE_OWNER_URL ]]; then OWNER_SETTING=CHATTY_DATABASE_OWNER_URL; fi
+  DATABASE_OWNER_URL=${!OWNER_SETTING}
   local parts='^postgres(ql)?://([^/?]*@)?([^/?@]*)(/([^?]*))?(\?(.*))?$'
   [[ $CHATTY_DATABASE_URL =~ $parts ]] || fail_setting CHATTY_DATABASE_URL 'is not an address like postgresql://user:password@host/database'
   local host=${BASH_REMATCH[3]}
@@ -207,25 +209,7 @@ check_belonging() {
 # remember_database: once its schema is there.
 remember_database() { write_file "$CHATTY_HOME/database" 644 "$DATABASE_NAME"; }
 
-# connect_as_owner: whether the given database can be used; otherwise REASON says why not. The password goes by the environment,
-# since arguments can be read by everybody. Each host of several has two seconds, unless the address says otherwise; looking a name up has
-# no limit of its own.
-connect_as_owner() {
-  local url=$DATABASE_OWNER_URL password=${PGPASSWORD-}
-  if [[ $url =~ ^(postgres(ql)?://[^/@:?]*):([^/@?]*)@(.*)$ ]]; then
-    url=${BASH_REMATCH[1]}@${BASH_REMATCH[4]} password=${BASH_REMATCH[3]//\\/\\\\}
-    printf -v password '%b' "${password//%/\\x}"
-  fi
-  REASON=$(PGPASSWORD=$password PGCONNECT_TIMEOUT=2 timeout 30 psql --no-psqlrc --quiet --no-password "$url" --command 'SELECT 1' \
-    2>&1 >/dev/null </dev/null) || {
-    if [[ $? == 124 ]]; then REASON='no answer within 30 seconds'; fi
-    return 1
-  }
-}
-
 wait_for_database() {
   say 'waiting for the database'
-  if eventually 10 connect_as_owner; then return; fi
-  REASON=${REASON%%$'\n'*}
-  fail "cannot reach the database of CHATTY_DATABASE_URL at ${DATABASE_HOST:-the default socket}: ${REASON#psql: error: }"
+  await_database "$OWNER_SETTING"
 }

@@ -16,7 +16,7 @@ readonly OUTSIDE_VARIABLES='^((http|https|ftp|all|no)_proxy|(HTTP|HTTPS|FTP|ALL|
 'TOOLCHAINS|SDKROOT|PKG_CONFIG_PATH|LD_LIBRARY_PATH|XDG_(CACHE|CONFIG)_HOME)$'
 
 # Variables that are no settings: whose stack it is, what deploy/up gives deploy/migrate, tests and measurements.
-readonly OTHER_VARIABLES=(CHATTY_HOME CHATTY_DATABASE_OWNER_URL CHATTY_CONNECTION_LIMITS CHATTY_TEST_URL CHATTY_TEST_OPS_URL
+readonly OTHER_VARIABLES=(CHATTY_HOME CHATTY_CONNECTION_LIMITS CHATTY_TEST_URL CHATTY_TEST_OPS_URL
   CHATTY_TEST_DATABASE_URL CHATTY_FUZZ_FOLDER CHATTY_BENCH_SECONDS CHATTY_BENCH_ROUNDS CHATTY_BENCH_LIKES)
 
 # clean_environment ARGUMENT…: starts this script again, in the same process, with the variables that it may have, and in the locale C.UTF-8:

@@ -6,7 +6,7 @@ readonly RUN_PACKAGES=(ca-certificates nginx spawn-fcgi multiwatch runit bubblew
 readonly BUILD_PACKAGES=(libfcgi-dev libpq-dev libcrypt-dev libcurl4-openssl-dev libturbojpeg0-dev libspng-dev libwebp-dev libgif-dev
   liblcms2-dev pkg-config)
 readonly TEST_PACKAGES=(bats shellcheck wrk python3 python3-aiosmtpd python3-cryptography python3-passlib python3-bcrypt python3-jwt python3-numpy postgresql-contrib
-  python3-pil libvips-tools libimage-exiftool-perl nodejs locales)
+  python3-pil libvips-tools libimage-exiftool-perl nodejs locales pgbouncer)
 
 # have PACKAGE: installed, or there from another source.
 have() {
@@ -53,7 +53,7 @@ install_packages() {
   outside "${install[@]}" </dev/null || { outside "${apt[@]}" update </dev/null && outside "${install[@]}" </dev/null; }
 }
 
-# nginx and PostgreSQL are run by the stack. Their packages would start services of their own, and make a cluster "main".
+# nginx and PostgreSQL are run by the stack, pgbouncer by a test. Their packages would start services of their own, and make a cluster "main".
 readonly CLUSTER_POLICY=/etc/postgresql-common/createcluster.d/chatty.conf
 readonly CLUSTER_POLICY_TEXT='create_main_cluster = false'
 
@@ -64,7 +64,7 @@ has_systemd() { [[ -d /run/systemd/system ]] && command -v systemctl >/dev/null;
 hold_services() {
   local service
   HELD=()
-  for service in nginx postgresql; do if ! have "$service"; then HELD+=("$service"); fi; done
+  for service in nginx postgresql pgbouncer; do if ! have "$service"; then HELD+=("$service"); fi; done
   if ((${#HELD[@]} == 0)); then return; fi
   "$@" mkdir -p "${CLUSTER_POLICY%/*}" && printf '%s\n' "$CLUSTER_POLICY_TEXT" | "$@" tee "$CLUSTER_POLICY" >/dev/null || return
   # deb-systemd-invoke starts nothing that is masked.

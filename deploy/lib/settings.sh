@@ -4,6 +4,8 @@
 
 # shellcheck source=SCRIPTDIR/addresses.sh
 source "${BASH_SOURCE[0]%/*}/addresses.sh"
+# shellcheck source=SCRIPTDIR/database_address.sh
+source "${BASH_SOURCE[0]%/*}/database_address.sh"
 
 SETTING_NAMES=()
 declare -A SETTING_KIND SETTING_DEFAULT SETTING_COMMENT
@@ -19,6 +21,7 @@ setting CHATTY_ADDRESS addresses '0.0.0.0 ::' 'The addresses that nginx listens 
 setting CHATTY_OPS_PORT integer:1:65535 8081 'The port of the operations listener, on 127.0.0.1 always.'
 setting CHATTY_PUBLIC_URL origin:http:https '' 'The address that people use: mail links and tokens carry it. Default: http://localhost:CHATTY_PORT'
 setting CHATTY_DATABASE_URL url:postgresql:postgres '' 'postgresql://user:password@host/database of a role that may create tables and roles. Default: a private cluster'
+setting CHATTY_DATABASE_OWNER_URL url:postgresql:postgres '' 'The same database for migrations, not by a pooler. Default: CHATTY_DATABASE_URL'
 setting CHATTY_SMTP_URL url:smtp:smtps '' 'Where mail is handed over, smtp[s]://user:password@host:port. Default: files under mail/'
 setting CHATTY_SMTP_CA_FILE text '' "A file of certificates (PEM) to believe the mail server by. Default: the system's"
 setting CHATTY_MAIL_FROM text 'Chatty <no-reply@localhost>' 'Whom mail is from.'
@@ -28,7 +31,7 @@ setting CHATTY_UPLOAD_WORKERS integer:1:64 '' 'Processes of the pool for images,
 setting CHATTY_IN_FLIGHT integer:1:1024 32 'Requests that a worker handles at once.'
 setting CHATTY_WRITE_CONNECTIONS integer:1:64 4 'Database connections for writes, per worker, opened when needed: more where the disk is slow to flush.'
 setting CHATTY_STATEMENT_TIMEOUT integer:100:600000 5000 'Milliseconds after which the database ends a statement.'
-setting CHATTY_PREPARED_STATEMENTS choice:on:off on 'off behind pgbouncer in transaction mode.'
+setting CHATTY_PREPARED_STATEMENTS choice:on:off on 'off behind pgbouncer in transaction mode; CHATTY_DATABASE_OWNER_URL is needed then.'
 setting CHATTY_RATE_LOGIN integer:0:100000 10 'Logins, changes of an account and password resets a minute from one address; 0 is no limit.'
 setting CHATTY_RATE_REGISTER integer:0:100000 5 'Registrations a minute from one address; 0 is no limit.'
 setting CHATTY_RATE_MAILS integer:0:100000 5 'Mails an hour and purpose that one client may ask for, and that are sent to one mailbox; 0 is no limit.'
@@ -110,6 +113,7 @@ load_settings() {
   if [[ -z $CHATTY_KEYS ]]; then CHATTY_KEYS=$CHATTY_HOME/keys; fi
   for name in "${SETTING_NAMES[@]}"; do check_setting "$name"; done
   ((CHATTY_PORT != CHATTY_OPS_PORT)) || fail_setting CHATTY_OPS_PORT "is $CHATTY_OPS_PORT, which is CHATTY_PORT too"
+  [[ -z $CHATTY_DATABASE_OWNER_URL || -n $CHATTY_DATABASE_URL ]] || fail_setting CHATTY_DATABASE_OWNER_URL 'is set, and CHATTY_DATABASE_URL is not'
 }
 
 check_setting() {
@@ -129,7 +133,12 @@ check_setting() {
       ;;
     url)
       if [[ -z $value ]]; then return; fi
-      for choice in "${fields[@]:1}"; do if [[ $value == "$choice"://?* && $value != *[[:space:]]* ]]; then return; fi; done
+      for choice in "${fields[@]:1}"; do
+        if [[ $value == "$choice"://?* && $value != *[[:space:]]* ]]; then
+          if [[ $choice == postgres* ]]; then check_database_address "$name"; fi
+          return
+        fi
+      done
       fail_setting "$name" "is not an address that begins with ${fields[1]}://"
       ;;
     origin)
@@ -210,7 +219,8 @@ environment_of() {
     printf '%s\n' "CHATTY_QUEUE_TIME=$QUEUE_TIME" "CHATTY_WORK_TIME=$WORK_TIME" "CHATTY_DRAIN_TIME=$DRAIN_TIME"
     # A worker has many requests at once, each made of some dozen small pieces of memory; by default the allocator keeps only seven of a
     # size at hand (glibc manual, "Memory Allocation Tunables").
-    printf '%s\n' "CHATTY_IN_FLIGHT=$in_flight" "CHATTY_WRITE_CONNECTIONS=$CHATTY_WRITE_CONNECTIONS" "GLIBC_TUNABLES=glibc.malloc.tcache_count=200"
+    # More than its requests a worker has no use for.
+    printf '%s\n' "CHATTY_IN_FLIGHT=$in_flight" "CHATTY_WRITE_CONNECTIONS=$((in_flight < CHATTY_WRITE_CONNECTIONS ? in_flight : CHATTY_WRITE_CONNECTIONS))" "GLIBC_TUNABLES=glibc.malloc.tcache_count=200"
   fi
   case $service in
     auth | login)

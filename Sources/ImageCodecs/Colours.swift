@@ -87,8 +87,8 @@ enum Colours {
   // MARK: Pixels to sRGB
 
   /// Whether the numbers of a picture of red, green and blue are those of sRGB already.
-  static func leaveAsTheyAre(_ profile: [UInt8]?) -> Bool {
-    guard let meaning = Meaning(profile: profile), meaning.isColours else { return true }
+  static func leaveAsTheyAre(_ meaning: Meaning?) -> Bool {
+    guard let meaning, meaning.isColours else { return true }
     return meaning.transform(of: .rgb) == nil
   }
 

@@ -29,7 +29,7 @@ private struct Primaries {
 extension ToneCurve {
   /// H.273, table 3, as displays have it, and browsers.
   ///
-  /// - Returns: nil for numbers without a meaning, and for the two of screens that are brighter than sRGB's (16 and 18).
+  /// - Returns: nil for numbers without a meaning, and for the two of `HighRange`.
   fileprivate static func named(_ number: UInt8) -> ToneCurve? {
     switch number {
     // Cameras have a curve of their own, which a television's (ITU-R BT.1886) does not undo.

@@ -18,6 +18,12 @@ enum PNGCodec {
     try bytes.withUnsafeBufferPointer { buffer throws(ImageError) in
       let decoder = try PNGDecoder(buffer)
       let header = decoder.header
+      if let range = codePoints.flatMap({ HighRange($0) }), let meaning = HighRange.meaning {
+        var deep = try decoder.deepPixels()
+        range.bring(&deep)
+        return Colours.inSRGB(deep: deep, width: Int(header.width), height: Int(header.height), meaning)
+          .narrowed(isGrey: decoder.isGrey, isOpaque: !decoder.hasAlpha)
+      }
       let known = meaning ?? Colours.meaning(of: decoder, codePoints)
       meaning = .some(known)
       guard let known else { return try decoder.raster() }

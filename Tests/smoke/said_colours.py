@@ -119,6 +119,34 @@ def _(network):
     paints(network, png(COLOURS, code_points(200, 200, 0, 1), gamma(1)), in_srgb(COLOURS, SRGB, power(1)))
 
 
+# Numbers of a row of one colour, and what Chromium 156 paints for them: what sRGB's screens cannot show is dimmed.
+NUMBERS = (16, 32, 64, 96, 128, 144, 160, 176, 192)
+BRIGHT = {
+    ("PQ", 9, 16): {
+        (1, 1, 1): [(1, 1, 1), (5, 5, 5), (30, 30, 30), (70, 70, 70), (132, 132, 132), (175, 175, 175), (213, 213, 213), (237, 237, 237),
+                    (255, 255, 255)],
+        (0, 1, 0): [(0, 1, 0), (0, 6, 0), (0, 32, 0), (0, 75, 0), (0, 140, 0), (0, 185, 0), (0, 226, 0), (0, 250, 0), (0, 255, 0)],
+    },
+    ("PQ with Display P3", 12, 16): {
+        (1, 0, 0): [(1, 0, 0), (6, 0, 0), (34, 0, 0), (78, 0, 0), (145, 0, 0), (192, 0, 0), (247, 0, 0), (255, 0, 0), (255, 0, 0)],
+    },
+    ("HLG", 9, 18): {
+        (1, 1, 1): [(3, 3, 3), (14, 14, 14), (43, 43, 43), (71, 71, 71), (99, 99, 99), (115, 115, 115), (135, 135, 135), (160, 160, 160),
+                    (189, 189, 189)],
+        (0, 0, 1): [(0, 0, 2), (0, 0, 9), (0, 0, 33), (0, 0, 56), (0, 0, 80), (0, 0, 93), (0, 0, 110), (0, 0, 130), (0, 0, 154)],
+    },
+}
+for (name, primaries, function), colours in BRIGHT.items():
+    @check(f"PNG for brighter screens, whose cICP says {name}")
+    def _(network, said=code_points(primaries, function, 0, 1), colours=colours):
+        for colour, wanted in colours.items():
+            pixels = numpy.array([[[number * share for share in colour] for number in NUMBERS]]).astype("uint8")
+            paints(network, png(pixels, said), numpy.array([wanted]))
+        grey = numpy.array([NUMBERS]).astype("uint8")
+        if (1, 1, 1) in colours:
+            paints(network, png(grey, said), numpy.array([colours[1, 1, 1]]))
+
+
 def table_of(colours):
     """A profile that is a table from red, green and blue to CIE Lab, as XYB's are: nothing but A2B0 says what its numbers mean.
 

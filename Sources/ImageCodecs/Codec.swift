@@ -24,7 +24,13 @@ public struct MadeImage: Sendable {
       var painter = FramePainter(file)
       var first: Raster?
       for frame in file.frames {
-        let canvas = try painter.paint(frame)
+        let canvas: Raster
+        do throws(ImageError) {
+          canvas = try painter.paint(frame)
+        } catch .undecodable where first != nil {
+          // Browsers show the frames before.
+          break
+        }
         if first == nil { first = canvas }
         try animation.add(canvas, milliseconds: frame.milliseconds)
       }
@@ -42,11 +48,11 @@ public struct MadeImage: Sendable {
       image = try animation.encoded()
       thumbnail = try animation.thumbnail(side: Self.thumbnailSide)
     case .webp(let file) where file.frames > 0:
-      (image, thumbnail) = try WebPCodec.reencodeAnimation(file, thumbnailSide: Self.thumbnailSide)
+      (image, thumbnail) = try WebPAnimation.encodeAgain(file, thumbnailSide: Self.thumbnailSide)
     case .webp(let file):
-      let raster = try WebPCodec.decode(file)
-      let isKept = !file.isLossless && Colours.leaveAsTheyAre(file.profile)
-      image = try isKept ? WebPCodec.encodeAgain(file) : WebPCodec.encode(raster, isLossless: file.isLossless)
+      let (bytes, meaning) = (Array(file.bytes), Meaning(profile: file.profile))
+      let raster = try WebPCodec.decode(bytes, width: file.width, height: file.height, meaning)
+      image = try WebPCodec.encodeAgain(bytes, width: file.width, height: file.height, meaning)
       thumbnail = try WebPCodec.encode(raster.fitted(into: Self.thumbnailSide), isLossless: file.isLossless)
     }
   }

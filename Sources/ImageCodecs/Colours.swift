@@ -71,14 +71,17 @@ enum ToneCurve {
   case power(Double)
   /// IEC 61966-2-1.
   case sRGB
-  /// ITU-R BT.709, inverted.
-  case broadcast
+  /// SMPTE ST 240.
+  case studio
+  /// SMPTE ST 428-1: of cinemas, which show white less bright than they could.
+  case cinema
 
   fileprivate var built: OpaquePointer? {
     switch self {
     case .power(let exponent): cmsBuildGamma(nil, exponent)
     case .sRGB: cmsBuildParametricToneCurve(nil, 4, [2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045])
-    case .broadcast: cmsBuildParametricToneCurve(nil, 4, [1 / 0.45, 1 / 1.099, 0.099 / 1.099, 1 / 4.5, 0.081])
+    case .studio: cmsBuildParametricToneCurve(nil, 4, [1 / 0.45, 1 / 1.1115, 0.1115 / 1.1115, 1 / 4, 0.0913])
+    case .cinema: cmsBuildParametricToneCurve(nil, 2, [2.6, pow(52.37 / 48, 1 / 2.6), 0])
     }
   }
 }
@@ -87,8 +90,8 @@ enum Colours {
   // MARK: Pixels to sRGB
 
   /// Whether the numbers of a picture of red, green and blue are those of sRGB already.
-  static func leaveAsTheyAre(_ profile: [UInt8]?) -> Bool {
-    guard let meaning = Meaning(profile: profile), meaning.isColours else { return true }
+  static func leaveAsTheyAre(_ meaning: Meaning?) -> Bool {
+    guard let meaning, meaning.isColours else { return true }
     return meaning.transform(of: .rgb) == nil
   }
 
@@ -160,7 +163,7 @@ enum Colours {
 
   /// By the first of the chunks that counts (PNG, section 4.3): cICP, iCCP, sRGB, then gAMA with cHRM. nil: sRGB.
   static func meaning(of decoder: PNGDecoder, _ codePoints: [UInt8]?) -> Meaning? {
-    if let codePoints, let meaning = Meaning(codePoints: codePoints) { return decoder.isGrey ? nil : meaning }
+    if let codePoints, let meaning = Meaning(codePoints: codePoints) { return meaning }
     if let meaning = Meaning(profile: decoder.profile), decoder.isGrey ? meaning.isGrey : meaning.isColours {
       // Pixels of 8 bits that are nothing but grey are one number each; all others are decoded as colours.
       return decoder.isGrey && (decoder.hasAlpha || decoder.header.bit_depth == 16) ? meaning.greyAsColours : meaning
@@ -181,28 +184,6 @@ enum Colours {
 }
 
 extension Meaning {
-  /// - Parameter codePoints: primaries, transfer function, matrix and range of ITU-T H.273, tables 2 to 4. nil for those of brighter
-  ///   screens than sRGB's and for what is no picture of red, green and blue.
-  fileprivate convenience init?(codePoints: [UInt8]) {
-    guard codePoints.count == 4, codePoints[2] == 0, codePoints[3] == 1 else { return nil }
-    let curve: ToneCurve
-    switch codePoints[1] {
-    case 1, 6, 14, 15: curve = .broadcast
-    case 4: curve = .power(2.2)
-    case 5: curve = .power(2.8)
-    case 8: curve = .power(1)
-    case 13: curve = .sRGB
-    default: return nil
-    }
-    let white = (0.3127, 0.329)
-    switch codePoints[0] {
-    case 1: self.init(white: white, red: (0.64, 0.33), green: (0.3, 0.6), blue: (0.15, 0.06), curve: curve)
-    case 9: self.init(white: white, red: (0.708, 0.292), green: (0.17, 0.797), blue: (0.131, 0.046), curve: curve)
-    case 12: self.init(white: white, red: (0.68, 0.32), green: (0.265, 0.69), blue: (0.15, 0.06), curve: curve)
-    default: return nil
-    }
-  }
-
   /// A grey profile as one of colours that are equal: its curve for each of sRGB's three.
   fileprivate var greyAsColours: Meaning? {
     guard let tag = cmsReadTag(profile, cmsSigGrayTRCTag) else { return nil }

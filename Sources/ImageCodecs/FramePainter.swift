@@ -17,7 +17,7 @@ struct FramePainter {
   }
 
   /// - Returns: the canvas with this frame on it.
-  mutating func paint(_ frame: PNGFile.Frame) throws(ImageError) -> Raster {
+  mutating func paint(_ frame: PNGFrame) throws(ImageError) -> Raster {
     let pixels = try PNGCodec.decode(file.bytes(of: frame), file.codePoints, &meaning)
     canvas = before
     for row in 0..<frame.height {

@@ -60,9 +60,9 @@ final class GIFAnimation {
     for row in 0..<first.height {
       for column in 0..<first.width {
         let number = Int(first.pixels[row * first.width + column])
-        guard number != first.transparent, number < colours.count else { continue }
+        guard number != first.transparent else { continue }
         let place = ((first.top + row) * file.width + first.left + column) * 4
-        (canvas.pixels[place], canvas.pixels[place + 1], canvas.pixels[place + 2]) = colours[number]
+        (canvas.pixels[place], canvas.pixels[place + 1], canvas.pixels[place + 2]) = number < colours.count ? colours[number] : (0, 0, 0)
         canvas.pixels[place + 3] = 255
       }
     }
@@ -113,9 +113,11 @@ final class GIFAnimation {
     return UnsafeBufferPointer(start: map.pointee.Colors, count: Int(map.pointee.ColorCount)).map { ($0.Red, $0.Green, $0.Blue) }
   }
 
-  /// How often all of it is shown (Netscape's extension, of which the last counts); nil without a word of it: once.
+  /// How often all of it is shown (Netscape's extension, of which the last counts, be it behind the last frame); nil without a word of
+  /// it: once.
   private var loops: UInt16? {
-    let blocks = frames.flatMap { UnsafeBufferPointer(start: $0.ExtensionBlocks, count: Int($0.ExtensionBlockCount)) }
+    var blocks = frames.flatMap { UnsafeBufferPointer(start: $0.ExtensionBlocks, count: Int($0.ExtensionBlockCount)) }
+    blocks += UnsafeBufferPointer(start: screen.ExtensionBlocks, count: Int(screen.ExtensionBlockCount))
     for (block, next) in zip(blocks, blocks.dropFirst()).reversed() where block.Function == APPLICATION_EXT_FUNC_CODE {
       let name = UnsafeBufferPointer(start: block.Bytes, count: Int(block.ByteCount))
       let content = UnsafeBufferPointer(start: next.Bytes, count: Int(next.ByteCount))
@@ -139,15 +141,10 @@ final class GIFAnimation {
           frame.control, left: frame.left, top: frame.top, width: frame.width, height: frame.height, frame.colours, frame.pixels)
         continue
       }
-      // Browsers paint nothing where there is no such colour.
-      let none = frame.control.flatMap { $0.TransparentColor >= 0 ? Int($0.TransparentColor) : nil } ?? min(colours.count, 255)
-      var control = frame.control ?? GraphicsControlBlock(DisposalMode: 0, UserInputFlag: false, DelayTime: 0, TransparentColor: -1)
-      control.TransparentColor = Int32(none)
-      let map = try ColourMap(colours + [Colour](repeating: (0, 0, 0), count: max(0, none + 1 - colours.count)))
-      let pixels = frame.pixels.map { Int($0) < colours.count ? $0 : UInt8(none) }
-      try pixels.withUnsafeBufferPointer { pixels throws(ImageError) in
-        try output.add(control, left: frame.left, top: frame.top, width: frame.width, height: frame.height, map.pointer, pixels)
-      }
+      // Browsers paint black where there is no such colour.
+      let map = try ColourMap(colours + [Colour](repeating: (0, 0, 0), count: highest + 1 - colours.count))
+      try output.add(
+        frame.control, left: frame.left, top: frame.top, width: frame.width, height: frame.height, map.pointer, frame.pixels)
     }
     return try output.finish()
   }

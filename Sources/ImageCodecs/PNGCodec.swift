@@ -18,6 +18,12 @@ enum PNGCodec {
     try bytes.withUnsafeBufferPointer { buffer throws(ImageError) in
       let decoder = try PNGDecoder(buffer)
       let header = decoder.header
+      if let range = codePoints.flatMap({ HighRange($0) }), let meaning = HighRange.meaning {
+        var deep = try decoder.deepPixels()
+        range.bring(&deep)
+        return Colours.inSRGB(deep: deep, width: Int(header.width), height: Int(header.height), meaning)
+          .narrowed(isGrey: decoder.isGrey, isOpaque: !decoder.hasAlpha)
+      }
       let known = meaning ?? Colours.meaning(of: decoder, codePoints)
       meaning = .some(known)
       guard let known else { return try decoder.raster() }
@@ -62,7 +68,8 @@ final class PNGDecoder {
 
   /// - Parameter bytes: stay where they are as long as this lives.
   init(_ bytes: UnsafeBufferPointer<UInt8>) throws(ImageError) {
-    guard let context = spng_ctx_new(0) else { throw .unavailable("no memory for a decoder") }
+    // As browsers, which show a picture whose checksum is wrong.
+    guard let context = spng_ctx_new(Int32(SPNG_CTX_IGNORE_ADLER32.rawValue)) else { throw .unavailable("no memory for a decoder") }
     self.context = context
     spng_set_image_limits(context, 65_535, 65_535)
     spng_set_crc_action(context, Int32(SPNG_CRC_ERROR.rawValue), Int32(SPNG_CRC_DISCARD.rawValue))

@@ -8,21 +8,38 @@ enum WebPCodec {
   /// of 255 off after six times.
   private static let quality: Float = 93
 
-  /// The pixels in sRGB.
-  static func decode(_ file: WebPFile) throws(ImageError) -> Raster {
-    let bytes = Array(file.bytes)
-    var features = WebPBitstreamFeatures()
-    guard WebPGetFeatures(bytes, bytes.count, &features) == VP8_STATUS_OK, features.width == Int32(file.width),
-      features.height == Int32(file.height)
-    else { throw .undecodable }
+  /// - Parameters:
+  ///   - bytes: a file with one picture, or a frame's chunks.
+  ///   - width, height: of the picture, as the walk through the file has found them.
+  ///   - meaning: of its colours, by the profile of the file; nil: sRGB.
+  /// - Returns: the pixels in sRGB.
+  static func decode(_ bytes: [UInt8], width: Int, height: Int, _ meaning: Meaning?) throws(ImageError) -> Raster {
+    let features = try features(of: bytes, width: width, height: height)
     // A lossless picture has alpha, and browsers show it, even where its header says that it has none.
-    let hasAlpha = features.has_alpha != 0 || file.isLossless
-    let raster = try Raster(width: file.width, height: file.height, channels: hasAlpha ? .rgba : .rgb) { target throws(ImageError) in
+    let hasAlpha = features.has_alpha != 0 || features.isLossless
+    let raster = try Raster(width: width, height: height, channels: hasAlpha ? .rgba : .rgb) { target throws(ImageError) in
       let decode = hasAlpha ? WebPDecodeRGBAInto : WebPDecodeRGBInto
-      let row = Int32(file.width * (hasAlpha ? 4 : 3))
+      let row = Int32(width * (hasAlpha ? 4 : 3))
       guard decode(bytes, bytes.count, target.baseAddress, target.count, row) != nil else { throw .undecodable }
     }
-    return Colours.inSRGB(raster, file.profile)
+    guard let meaning else { return raster }
+    return Colours.inSRGB(raster, meaning)
+  }
+
+  /// The same picture as a file of its own, in sRGB: a lossless one stays lossless.
+  ///
+  /// - Parameters: as of `decode`.
+  static func encodeAgain(_ bytes: [UInt8], width: Int, height: Int, _ meaning: Meaning?) throws(ImageError) -> [UInt8] {
+    let features = try features(of: bytes, width: width, height: height)
+    guard features.isLossless || !Colours.leaveAsTheyAre(meaning) else { return try encodePlanesAgain(bytes, features) }
+    return try encode(decode(bytes, width: width, height: height, meaning), isLossless: features.isLossless)
+  }
+
+  private static func features(of bytes: [UInt8], width: Int, height: Int) throws(ImageError) -> WebPBitstreamFeatures {
+    var features = WebPBitstreamFeatures()
+    guard WebPGetFeatures(bytes, bytes.count, &features) == VP8_STATUS_OK, features.width == Int32(width), features.height == Int32(height)
+    else { throw .undecodable }
+    return features
   }
 
   /// - Parameter isLossless: whether every pixel has to come out as it is.
@@ -34,11 +51,10 @@ enum WebPCodec {
 
   /// A lossy picture, written again from its own planes of brightness and colours: by way of red, green and blue its colours would be
   /// averaged over their neighbours each time that it is posted.
-  static func encodeAgain(_ file: WebPFile) throws(ImageError) -> [UInt8] {
-    let bytes = Array(file.bytes)
+  private static func encodePlanesAgain(_ bytes: [UInt8], _ features: WebPBitstreamFeatures) throws(ImageError) -> [UInt8] {
     var decoder = WebPDecoderConfig()
     guard WebPInitDecoderConfig(&decoder) != 0 else { throw .unavailable("libwebp is of another version") }
-    guard WebPGetFeatures(bytes, bytes.count, &decoder.input) == VP8_STATUS_OK else { throw .undecodable }
+    decoder.input = features
     let hasAlpha = decoder.input.has_alpha != 0
     decoder.output.colorspace = hasAlpha ? MODE_YUVA : MODE_YUV
     defer { WebPFreeDecBuffer(&decoder.output) }
@@ -104,39 +120,8 @@ enum WebPCodec {
     default: .undecodable
     }
   }
+}
 
-  /// Frame by frame, so that only one of them is there at a time.
-  static func reencodeAnimation(_ file: WebPFile, thumbnailSide: Int) throws(ImageError) -> (image: [UInt8], thumbnail: [UInt8]) {
-    let bytes = Array(file.bytes)
-    return try bytes.withUnsafeBufferPointer { buffer throws(ImageError) in
-      var data = WebPData(bytes: buffer.baseAddress, size: buffer.count)
-      var options = WebPAnimDecoderOptions()
-      var info = WebPAnimInfo()
-      guard WebPAnimDecoderOptionsInit(&options) != 0 else { throw .unavailable("libwebp is of another version") }
-      options.color_mode = MODE_RGBA
-      guard let decoder = WebPAnimDecoderNew(&data, &options) else { throw .undecodable }
-      defer { WebPAnimDecoderDelete(decoder) }
-      guard WebPAnimDecoderGetInfo(decoder, &info) != 0, Int(info.canvas_width) == file.width, Int(info.canvas_height) == file.height,
-        Int(info.frame_count) == file.frames
-      else { throw .undecodable }
-      let animation = try AnimationWriter(
-        width: file.width, height: file.height, plays: Int(info.loop_count), isLossless: file.isLossless)
-      var thumbnail: [UInt8]?
-      var shown: Int32 = 0
-      while WebPAnimDecoderHasMoreFrames(decoder) != 0 {
-        var pixels: UnsafeMutablePointer<UInt8>?
-        var end: Int32 = 0
-        guard WebPAnimDecoderGetNext(decoder, &pixels, &end) != 0, let pixels else { throw .undecodable }
-        let canvas = Raster(
-          width: file.width, height: file.height, channels: .rgba,
-          pixels: Array(UnsafeBufferPointer(start: pixels, count: file.width * file.height * 4)))
-        let frame = Colours.inSRGB(canvas, file.profile)
-        if thumbnail == nil { thumbnail = try encode(frame.fitted(into: thumbnailSide), isLossless: file.isLossless) }
-        try animation.add(frame, milliseconds: Int(end - shown))
-        shown = end
-      }
-      guard let thumbnail else { throw .undecodable }
-      return (try animation.finish(), thumbnail)
-    }
-  }
+extension WebPBitstreamFeatures {
+  fileprivate var isLossless: Bool { format == 2 }
 }

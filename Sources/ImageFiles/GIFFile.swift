@@ -2,10 +2,12 @@
 
 /// What a GIF file holds.
 public struct GIFFile: Sendable {
-  /// Of the screen, or of the frames where one reaches beyond it.
+  /// Of the screen, or of the first frame where it reaches beyond it: of others browsers cut off what does.
   public private(set) var width: Int
   public private(set) var height: Int
   public private(set) var frames = 0
+  /// Of all frames, with those that are not to be seen.
+  private(set) var pixels = 0
 
   /// All that a browser looks at: the screen, frames, what is said of them, and applications' extensions.
   private var blocks: [ArraySlice<UInt8>] = []
@@ -67,9 +69,9 @@ public struct GIFFile: Sendable {
     try walk.skip(1)
     let isEnded = try Self.skipSubBlocks(&walk)
     guard frameWidth > 0, frameHeight > 0 else { return nil }
-    width = max(width, left + frameWidth)
-    height = max(height, top + frameHeight)
+    if frames == 0 { (width, height) = (max(width, left + frameWidth), max(height, top + frameHeight)) }
     frames += 1
+    pixels += frameWidth * frameHeight
     return walk.passed(since: start) + (isEnded ? [] : [0])
   }
 

@@ -73,6 +73,8 @@ public enum ImageFile: Sendable {
     case .webp: self = .webp(try WebPFile(&walk))
     }
     try facts.check()
+    // A decoder decodes also what is beyond the screen.
+    if case .gif(let file) = self, file.pixels > ImageFacts.pixelLimit { throw .tooManyPixelsInAllFrames }
   }
 
   public var facts: ImageFacts {

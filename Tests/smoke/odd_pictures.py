@@ -8,13 +8,12 @@ Prints a line a picture; ends with status 1 if one is wrong.
 
 import io
 import struct
-import sys
 import zlib
 
 import numpy
 from PIL import Image, ImageSequence
 
-from pictures import Network, Refused, difference, png_chunk, saved, seen, smooth
+from pictures import check, difference, png_chunk, refused, run, saved, seen, shows, smooth
 
 RGB = Image.fromarray(smooth(3))
 JPEG = saved(RGB, "JPEG", quality=95, subsampling=0)
@@ -22,25 +21,6 @@ PNG = saved(RGB, "PNG")
 GIF = saved(RGB.quantize(64), "GIF")
 WEBP = saved(RGB, "WEBP", lossless=True)
 ENDINGS = {"JPEG": JPEG, "PNG": PNG, "GIF": GIF, "WebP": WEBP}
-
-checks = []
-
-
-def check(name):
-    def add(function):
-        checks.append((name, function))
-        return function
-    return add
-
-
-def shows(network, data, like, most=2.0):
-    """A picture is taken, and shows the same as another file."""
-    _, image, thumbnail = network.post(data)
-    for file in (image, thumbnail):
-        mean, _ = difference(seen(like), seen(file))
-        assert mean <= most, f"{mean:.2f} on average"
-    return image, thumbnail
-
 
 def second_segment(jpeg):
     return 4 + int.from_bytes(jpeg[4:6], "big")
@@ -249,15 +229,6 @@ def _(network):
 # -- Too much ---------------------------------------------------------------------------------------------------------
 
 
-def refused(network, data, words=""):
-    try:
-        network.post(data)
-    except Refused as error:
-        assert str(error).startswith("422 ") and words in str(error), str(error)
-        return
-    raise AssertionError("it was taken")
-
-
 @check("an animation of more than 40 megapixels in all is told so")
 def _(network):
     refused(network, gif(1000, 1000, [(0, 0, 1, 1)] * 41), "the frames of the animation have more than 40 megapixels in all")
@@ -280,17 +251,4 @@ def _(network):
         ">I", zlib.crc32(PNG[12:16] + struct.pack(">II", 6000, 6000) + PNG[24:29])) + PNG[33:])
 
 
-def main():
-    network, wrong = Network(*sys.argv[1:]), 0
-    for name, function in checks:
-        try:
-            function(network)
-            print(f"ok  {name}")
-        except (AssertionError, Refused) as error:
-            wrong += 1
-            print(f"WRONG  {name}: {error}")
-    print(f"{len(checks)} pictures, {wrong} wrong")
-    sys.exit(wrong > 0)
-
-
-main()
+run()

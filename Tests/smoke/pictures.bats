@@ -22,3 +22,11 @@ paints() {
 @test "pictures with something wrong in their files are taken as browsers show them, and nothing else of them is kept" {
   paints odd_pictures.py
 }
+
+@test "animations with something wrong in their files are kept as far as browsers show them, and none wears out" {
+  paints animations.py
+}
+
+@test "colours that a picture says by numbers and by tables are shown as they are meant" {
+  paints said_colours.py
+}

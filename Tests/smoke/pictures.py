@@ -3,6 +3,7 @@
 import io
 import json
 import struct
+import sys
 import urllib.error
 import urllib.request
 import zlib
@@ -74,3 +75,46 @@ def difference(wanted, got):
 
     distance = numpy.abs(flat(wanted) - flat(got))
     return distance.mean(), distance.max()
+
+
+def shows(network, data, like, most=2.0):
+    """A picture is taken, and shows the same as another file. Returns it as it is served, and its thumbnail."""
+    _, image, thumbnail = network.post(data)
+    for file in (image, thumbnail):
+        mean, _ = difference(seen(like), seen(file))
+        assert mean <= most, f"{mean:.2f} on average"
+    return image, thumbnail
+
+
+def refused(network, data, words=""):
+    try:
+        network.post(data)
+    except Refused as error:
+        assert str(error).startswith("422 ") and words in str(error), str(error)
+        return
+    raise AssertionError("it was taken")
+
+
+checks = []
+
+
+def check(name):
+    """Makes a check of a function, which gets the network and asserts what is right."""
+    def add(function):
+        checks.append((name, function))
+        return function
+    return add
+
+
+def run():
+    """Does all checks at URL and as whom TOKEN names, the program's arguments, and ends the program."""
+    network, wrong = Network(*sys.argv[1:]), 0
+    for name, function in checks:
+        try:
+            function(network)
+            print(f"ok  {name}")
+        except (AssertionError, Refused) as error:
+            wrong += 1
+            print(f"WRONG  {name}: {error}")
+    print(f"{len(checks)} checks, {wrong} wrong")
+    sys.exit(wrong > 0)

@@ -183,23 +183,26 @@ is_later() { [[ $(sql "SELECT next_attempt_at > '$1' FROM outbox WHERE payload->
 
 @test "several workers at once share the mails and send none twice" {
   local n pids=()
-  for n in 1 2 3; do
+  # With the stack's own there are three: their role takes no more connections than three need.
+  for n in 1 2; do
     env --chdir="$CHATTY_HOME" chpst -e "$CHATTY_HOME/env/worker" "$CHATTY_HOME/bin/chatty-worker" >"$BATS_TEST_TMPDIR/worker$n.log" 2>&1 3>&- &
     pids+=($!)
   done
-  eventually 30 have_started 3
-  # So that none has sent all of them before another gets to it.
-  behave slow 0.1
+  eventually 30 have_started 2
+  # So slow that none has sent all of them before another gets to it.
+  behave slow 2
   queue 500
+  eventually 60 have_sent 2
+  behave accept
   eventually 120 is_empty
   kill -TERM "${pids[@]}"
   wait "${pids[@]}"
   each_once 500
-  equal "$(grep -L '"mail sent"' "$BATS_TEST_TMPDIR"/worker*.log)" '' 'the list of workers that sent nothing'
 }
 
-# have_started COUNT: so many workers of this test.
+# have_started COUNT, have_sent COUNT: so many workers of this test.
 have_started() { [[ $(grep -l '"worker started"' "$BATS_TEST_TMPDIR"/worker*.log | wc -l) == "$1" ]]; }
+have_sent() { [[ $(grep -l '"mail sent"' "$BATS_TEST_TMPDIR"/worker*.log | wc -l) == "$1" ]]; }
 
 # -- Strangers --------------------------------------------------------------------------------------------------------
 

@@ -7,3 +7,8 @@ CREATE INDEX posts_shown ON posts (id DESC NULLS LAST) INCLUDE (user_id) WHERE N
 DROP INDEX posts_visible;
 
 GRANT SELECT (user_id) ON unsettled_accounts TO chatty_posts;
+
+-- And the newest posts of all are by those with the newest last posts, of whom only few are looked at.
+CREATE INDEX author_stats_newest ON author_stats (last_post_id DESC) WHERE last_post_id IS NOT NULL;
+
+GRANT SELECT (user_id, last_post_id) ON author_stats TO chatty_posts;

@@ -102,19 +102,7 @@ extension FeedService {
           ORDER BY latest.last_post_id DESC
           LIMIT \(page.fetch)
         ),
-        merged AS (
-          SELECT newest.id
-          FROM authors CROSS JOIN LATERAL (
-            SELECT id FROM posts
-            -- There are k posts already that are no older than the oldest of these last posts.
-            WHERE user_id = authors.user_id AND id < \(page.before)
-              AND id >= (SELECT CASE WHEN count(*) < \(page.fetch) THEN 0 ELSE min(last_post_id) END FROM authors)
-            ORDER BY id DESC
-            LIMIT \(page.fetch)
-          ) newest
-          ORDER BY newest.id DESC
-          LIMIT \(page.fetch)
-        ),
+        merged AS (\(Post.newestByAuthors(page))),
         picked AS (
           SELECT id FROM walked WHERE (SELECT count(*) FROM walked) >= \(page.fetch)
           UNION ALL

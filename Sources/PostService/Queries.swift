@@ -23,12 +23,12 @@ extension PostService {
             FROM posts WHERE NOT hidden AND id < \(page.before) AND \(reader.isNobodyOrStands) ORDER BY id DESC NULLS LAST
             """
           return Walk(
-            Walk.Way(entries: "SELECT * \(entries)", joins: "p \(Post.ownerAndCounters)", order: "p.id DESC NULLS LAST"),
-            narrow: Walk.Way(
+            entries: "SELECT * \(entries)", joins: "p \(Post.ownerAndCounters)", columns: Post.columns(for: reader), position: "id",
+            order: "p.id DESC NULLS LAST",
+            narrow: (
               entries: "SELECT id, user_id \(entries)",
-              joins: "entry CROSS JOIN LATERAL (SELECT * FROM posts WHERE id = entry.id LIMIT 1) p \(Post.ownerAndCounters)",
-              order: "entry.id DESC NULLS LAST"),
-            columns: Post.columns(for: reader), position: "id")
+              joins: "CROSS JOIN LATERAL (SELECT * FROM posts WHERE id = entry.id LIMIT 1) p \(Post.ownerAndCounters)"
+            ), detour: page.cursor == nil ? newest(page, for: reader) : nil)
         }
       }
       // Of one author either all posts are hidden or none, whatever their flags say just now. In the place of a value: of a blocked author
@@ -41,6 +41,27 @@ extension PostService {
         ORDER BY p.id DESC
         LIMIT \(page.fetch)
         """, as: Post.self)
+    }
+
+    /// The first page, by those with the newest last posts: whatever one of them has written who is blocked, it is one author who is left out.
+    private static func newest(_ page: Page, for reader: Caller) -> Query {
+      """
+      WITH authors AS (
+        SELECT latest.user_id, latest.last_post_id
+        FROM (
+          SELECT user_id, last_post_id FROM author_stats
+          WHERE last_post_id IS NOT NULL AND \(reader.isNobodyOrStands)
+          ORDER BY last_post_id DESC
+        ) latest
+        CROSS JOIN LATERAL (SELECT FROM users u WHERE u.id = latest.user_id AND u.blocked_at IS NULL LIMIT 1) visible
+        ORDER BY latest.last_post_id DESC
+        LIMIT \(page.fetch)
+      ),
+      merged AS (\(Post.newestByAuthors(page)))
+      SELECT \(Post.columns(for: reader))
+      FROM merged CROSS JOIN LATERAL (SELECT * FROM posts WHERE id = merged.id LIMIT 1) p \(Post.ownerAndCounters)
+      ORDER BY merged.id DESC
+      """
     }
 
     /// nil if there is none, if its author is blocked, or if the session of whoever has a token does not stand.
@@ -155,16 +176,14 @@ extension PostService {
     static func comments(of post: Int64, _ page: Page, on database: Database) async throws(APIError) -> [Comment] {
       try await database.read(page, as: Comment.self) { page in
         Walk(
-          Walk.Way(
-            // A range of one index, and its order: where most comments are on one post, all comments by id would look as good. It ends
-            // where the hidden ones begin.
-            entries: """
-              SELECT * FROM comments
-              WHERE post_id = (\(visible(post))) AND (hidden, id) > (false, \(page.after)) AND hidden <= false
-              ORDER BY hidden, id
-              """,
-            joins: "c CROSS JOIN LATERAL (\(author(of: "c"))) u", order: "c.hidden, c.id"),
-          columns: Comment.columns, position: "id")
+          // A range of one index, and its order: where most comments are on one post, all comments by id would look as good. It ends where
+          // the hidden ones begin.
+          entries: """
+            SELECT * FROM comments
+            WHERE post_id = (\(visible(post))) AND (hidden, id) > (false, \(page.after)) AND hidden <= false
+            ORDER BY hidden, id
+            """,
+          joins: "c CROSS JOIN LATERAL (\(author(of: "c"))) u", columns: Comment.columns, position: "id", order: "c.hidden, c.id")
       }
     }
 
@@ -240,14 +259,13 @@ extension PostService {
     static func likes(of post: Int64, _ page: KeysetPage<TimedPosition>, on database: Database) async throws(APIError) -> [Like] {
       try await database.read(page, as: Like.self) { page in
         Walk(
-          Walk.Way(
-            entries: """
-              SELECT * FROM likes
-              WHERE post_id = (\(visible(post))) AND NOT hidden AND (created_at, user_id) < (\(page.before.time), \(page.before.id))
-              ORDER BY created_at DESC, user_id DESC
-              """,
-            joins: "l CROSS JOIN LATERAL (\(author(of: "l"))) u", order: "l.created_at DESC, l.user_id DESC"),
-          columns: Like.columns, position: "created_at, user_id")
+          entries: """
+            SELECT * FROM likes
+            WHERE post_id = (\(visible(post))) AND NOT hidden AND (created_at, user_id) < (\(page.before.time), \(page.before.id))
+            ORDER BY created_at DESC, user_id DESC
+            """,
+          joins: "l CROSS JOIN LATERAL (\(author(of: "l"))) u", columns: Like.columns, position: "created_at, user_id",
+          order: "l.created_at DESC, l.user_id DESC")
       }
     }
 

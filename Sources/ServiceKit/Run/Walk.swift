@@ -8,70 +8,73 @@ import Postgres
 
 /// A list in the order of an index, of which some entries are not shown.
 public struct Walk {
-  /// A way to go through it.
-  public struct Way {
-    /// `SELECT … FROM … WHERE … ORDER BY …`: what the index has, from a position on.
-    let entries: Query
-    /// What an entry is called in `order` and in the list's columns, followed by the joins that leave out what is not shown.
-    let joins: Query
-    /// The order of the entries.
-    let order: Query
-
-    public init(entries: Query, joins: Query, order: Query) {
-      self.entries = entries
-      self.joins = joins
-      self.order = order
-    }
-  }
-
-  /// For a page that is soon full.
-  let way: Way
-  /// For when there is much to pass by: with less of each entry, such as the index has, `user_id` among it.
-  let narrow: Way
+  /// `SELECT … FROM … WHERE … ORDER BY …`: what the index has, from a position on.
+  let entries: Query
+  /// What an entry is called in `columns` and `order`, followed by the joins that leave out what is not shown.
+  let joins: Query
   /// What is read of those that are shown.
   let columns: Query
   /// The columns of the position, as entries have them.
   let position: Query
+  /// The order of the entries.
+  let order: Query
+  /// For a list from the highest `id` down, when there is much to pass by: entries of which nothing is read but `id` and `user_id`, as an
+  /// index has them, and the joins for those that are called `entry`.
+  let narrow: (entries: Query, joins: Query)?
+  /// A statement that reads a whole page by another way, if there is one: for when there is much to pass by. No other statement follows.
+  let detour: Query?
 
-  public init(_ way: Way, narrow: Way? = nil, columns: Query, position: Query) {
-    self.way = way
-    self.narrow = narrow ?? way
+  public init(
+    entries: Query, joins: Query, columns: Query, position: Query, order: Query, narrow: (entries: Query, joins: Query)? = nil,
+    detour: Query? = nil
+  ) {
+    self.entries = entries
+    self.joins = joins
     self.columns = columns
     self.position = position
+    self.order = order
+    self.narrow = narrow
+    self.detour = detour
   }
 
   /// How many entries one statement looks at: a millisecond's work.
   private static let step = 2000
   private static let narrowStep = 5000
 
-  /// The first rows, so many at most.
+  /// The first rows, so many at most. If they are fewer, and the entries are not at their end, each comes with the position of the last
+  /// entry that was looked at; where there are no rows that is a row of its own.
   fileprivate func first(_ count: Int) -> Query {
-    query(way, from: "(\(way.entries) LIMIT \(Self.step))", count, reached: "\(way.entries) OFFSET \(Self.step - 1) LIMIT 1")
-  }
-
-  /// The next ones, behind more hidden entries than are passed by one by one. Those of the users whose flags are on their way are told by
-  /// their ids, as long as they are few: that is quicker than to look each of them up. Whether a row is shown is asked after that.
-  fileprivate func next(_ count: Int) -> Query {
-    query(
-      narrow,
-      from: """
-        (SELECT * FROM (\(narrow.entries) LIMIT \(Self.narrowStep)) looked_at WHERE user_id <> ALL (ARRAY(
-          SELECT a.user_id FROM unsettled_accounts a JOIN users u ON u.id = a.user_id WHERE u.blocked_at IS NOT NULL LIMIT 8
-        )))
-        """, count, reached: "\(narrow.entries) OFFSET \(Self.narrowStep - 1) LIMIT 1")
-  }
-
-  /// If the rows are fewer, and the entries are not at their end, each comes with the position of the last entry that was looked at; where
-  /// there are no rows that is a row of its own.
-  private func query(_ way: Way, from source: Query, _ count: Int, reached: Query) -> Query {
     """
     WITH page AS MATERIALIZED (
-      SELECT true AS is_row, \(columns) FROM \(source) \(way.joins) ORDER BY \(way.order) LIMIT \(count)
+      SELECT true AS is_row, \(columns) FROM (\(entries) LIMIT \(Self.step)) \(joins) ORDER BY \(order) LIMIT \(count)
     ), reached AS MATERIALIZED (
-      SELECT \(position) FROM (\(reached)) last WHERE (SELECT count(*) FROM page) < \(count)
+      SELECT \(position) FROM (\(entries) OFFSET \(Self.step - 1) LIMIT 1) last WHERE (SELECT count(*) FROM page) < \(count)
     )
     SELECT reached.*, page.* FROM (VALUES (1)) one LEFT JOIN reached ON true LEFT JOIN page ON true
     """
+  }
+
+  /// The next ones, in the same form, behind more hidden entries than are looked up one by one. Those of users whose flags are on their way
+  /// are told by the users' ids, of eight at most; whether a row is shown is asked after that.
+  fileprivate func next(_ count: Int) -> Query {
+    guard let narrow else { return first(count) }
+    return """
+      WITH looked_at AS MATERIALIZED (
+        SELECT count(*) AS entries, min(id) AS last, array_agg(id) FILTER (WHERE user_id <> ALL (ARRAY(
+          SELECT a.user_id FROM unsettled_accounts a JOIN users u ON u.id = a.user_id WHERE u.blocked_at IS NOT NULL LIMIT 8
+        ))) AS ids
+        FROM (\(narrow.entries) LIMIT \(Self.narrowStep)) entry
+      ), page AS MATERIALIZED (
+        SELECT true AS is_row, \(columns) FROM looked_at CROSS JOIN LATERAL unnest(looked_at.ids[1:\(count)]) AS entry (id) \(narrow.joins)
+        ORDER BY entry.id DESC
+      )
+      SELECT CASE
+          WHEN (SELECT count(*) FROM page) = \(count) THEN NULL
+          WHEN cardinality(ids) > \(count) THEN ids[\(count)]
+          WHEN entries = \(Self.narrowStep) THEN last
+        END, page.*
+      FROM looked_at LEFT JOIN page ON true
+      """
   }
 }
 
@@ -115,11 +118,13 @@ extension Database {
     _ page: KeysetPage<Position>, as type: Row.Type, _ walk: (KeysetPage<Position>) -> Walk
   ) async throws(APIError) -> [Row] {
     var found: [Row] = []
-    var query = walk(page).first(page.fetch)
+    let start = walk(page)
+    var query = start.first(page.fetch)
     while true {
       let steps = try await read(query, as: Step<Position, Row>.self)
       found += steps.lazy.compactMap(\.row)
       guard found.count < page.fetch, let reached = steps.first?.reached else { return found }
+      if let detour = start.detour { return try await read(detour, as: Row.self) }
       let rest = KeysetPage(limit: page.limit - found.count, cursor: reached)
       query = walk(rest).next(rest.fetch)
     }

@@ -41,6 +41,24 @@ public struct Post: Encodable, RowDecodable {
     CROSS JOIN LATERAL (SELECT likes, comments FROM post_stats WHERE post_id = p.id LIMIT 1) s
     """
 
+  /// The ids of the newest posts below the page's cursor by `authors (user_id, last_post_id)`: those k of all who may be meant with the newest
+  /// last posts below it. The k newest posts of all can only be by them.
+  public static func newestByAuthors(_ page: Page) -> Query {
+    """
+    SELECT newest.id
+    FROM authors CROSS JOIN LATERAL (
+      SELECT id FROM posts
+      -- There are k posts already that are no older than the oldest of these last posts.
+      WHERE user_id = authors.user_id AND id < \(page.before)
+        AND id >= (SELECT CASE WHEN count(*) < \(page.fetch) THEN 0 ELSE min(last_post_id) END FROM authors)
+      ORDER BY id DESC
+      LIMIT \(page.fetch)
+    ) newest
+    ORDER BY newest.id DESC
+    LIMIT \(page.fetch)
+    """
+  }
+
   /// The columns of a post, of `visible` or of the same aliases.
   ///
   /// - Parameter reader: who asks; they learn whether they like it.

@@ -19,16 +19,11 @@ extension PostService {
     ) async throws(APIError) -> [Post] {
       guard let author else {
         return try await database.read(page, as: Post.self) { page in
-          let entries: Query = """
-            FROM posts WHERE NOT hidden AND id < \(page.before) AND \(reader.isNobodyOrStands) ORDER BY id DESC NULLS LAST
-            """
-          return Walk(
-            entries: "SELECT * \(entries)", joins: "p \(Post.ownerAndCounters)", columns: Post.columns(for: reader), position: "id",
-            order: "p.id DESC NULLS LAST",
-            narrow: (
-              entries: "SELECT id, user_id \(entries)",
-              joins: "CROSS JOIN LATERAL (SELECT * FROM posts WHERE id = entry.id LIMIT 1) p \(Post.ownerAndCounters)"
-            ), detour: page.cursor == nil ? newest(page, for: reader) : nil)
+          Walk(
+            of: "posts", "p", where: "p.id < \(page.before) AND NOT p.hidden AND \(reader.isNobodyOrStands)", order: "p.id DESC NULLS LAST",
+            joins: Post.ownerAndCounters, columns: Post.columns(for: reader), position: "id",
+            narrowJoins: "CROSS JOIN LATERAL (SELECT * FROM posts WHERE id = entry.id LIMIT 1) p \(Post.ownerAndCounters)",
+            detour: page.cursor == nil ? newest(page, for: reader) : nil)
         }
       }
       // Of one author either all posts are hidden or none, whatever their flags say just now. In the place of a value: of a blocked author
@@ -178,12 +173,9 @@ extension PostService {
         Walk(
           // A range of one index, and its order: where most comments are on one post, all comments by id would look as good. It ends where
           // the hidden ones begin.
-          entries: """
-            SELECT * FROM comments
-            WHERE post_id = (\(visible(post))) AND (hidden, id) > (false, \(page.after)) AND hidden <= false
-            ORDER BY hidden, id
-            """,
-          joins: "c CROSS JOIN LATERAL (\(author(of: "c"))) u", columns: Comment.columns, position: "id", order: "c.hidden, c.id")
+          of: "comments", "c",
+          where: "c.post_id = (\(visible(post))) AND (c.hidden, c.id) > (false, \(page.after)) AND c.hidden <= false",
+          order: "c.hidden, c.id", joins: "CROSS JOIN LATERAL (\(author(of: "c"))) u", columns: Comment.columns, position: "id")
       }
     }
 
@@ -259,13 +251,12 @@ extension PostService {
     static func likes(of post: Int64, _ page: KeysetPage<TimedPosition>, on database: Database) async throws(APIError) -> [Like] {
       try await database.read(page, as: Like.self) { page in
         Walk(
-          entries: """
-            SELECT * FROM likes
-            WHERE post_id = (\(visible(post))) AND NOT hidden AND (created_at, user_id) < (\(page.before.time), \(page.before.id))
-            ORDER BY created_at DESC, user_id DESC
+          of: "likes", "l",
+          where: """
+            l.post_id = (\(visible(post))) AND NOT l.hidden AND (l.created_at, l.user_id) < (\(page.before.time), \(page.before.id))
             """,
-          joins: "l CROSS JOIN LATERAL (\(author(of: "l"))) u", columns: Like.columns, position: "created_at, user_id",
-          order: "l.created_at DESC, l.user_id DESC")
+          order: "l.created_at DESC, l.user_id DESC", joins: "CROSS JOIN LATERAL (\(author(of: "l"))) u", columns: Like.columns,
+          position: "created_at, user_id")
       }
     }
 

@@ -8,34 +8,53 @@ import Postgres
 
 /// A list in the order of an index, of which some entries are not shown.
 public struct Walk {
-  /// `SELECT … FROM … WHERE … ORDER BY …`: what the index has, from a position on.
-  let entries: Query
-  /// What an entry is called in `columns` and `order`, followed by the joins that leave out what is not shown.
+  /// The table that the index is of.
+  let table: Query
+  /// What an entry is called in the following.
+  let alias: Query
+  /// Which entries are meant, from the position on.
+  let condition: Query
+  /// The order of the entries.
+  let order: Query
+  /// The joins that leave out what is not shown.
   let joins: Query
   /// What is read of those that are shown.
   let columns: Query
-  /// The columns of the position, as entries have them.
+  /// The columns of the position, as the table has them.
   let position: Query
-  /// The order of the entries.
-  let order: Query
-  /// For a list from the highest `id` down, when there is much to pass by: entries of which nothing is read but `id` and `user_id`, as an
-  /// index has them, and the joins for those that are called `entry`.
-  let narrow: (entries: Query, joins: Query)?
+  /// For a list from the highest `id` down, when there is much to pass by: of an entry, then called `entry`, nothing is read but `id` and
+  /// `user_id`, as the index has them, and these are its joins.
+  let narrowJoins: Query?
   /// A statement that reads a whole page by another way, if there is one: for when there is much to pass by. No other statement follows.
   let detour: Query?
 
   public init(
-    entries: Query, joins: Query, columns: Query, position: Query, order: Query, narrow: (entries: Query, joins: Query)? = nil,
-    detour: Query? = nil
+    of table: Query, _ alias: Query, where condition: Query, order: Query, joins: Query, columns: Query, position: Query,
+    narrowJoins: Query? = nil, detour: Query? = nil
   ) {
-    self.entries = entries
+    self.table = table
+    self.alias = alias
+    self.condition = condition
+    self.order = order
     self.joins = joins
     self.columns = columns
     self.position = position
-    self.order = order
-    self.narrow = narrow
+    self.narrowJoins = narrowJoins
     self.detour = detour
   }
+
+  /// The rows, so many at most, if no flags are on their way; none if some are. It costs a list less than one that ends by itself.
+  fileprivate func plain(_ count: Int) -> Query {
+    """
+    SELECT \(columns) FROM \(table) \(alias) \(joins)
+    WHERE \(condition) AND (SELECT true FROM unsettled_accounts LIMIT 1) IS NULL
+    ORDER BY \(order)
+    LIMIT \(count)
+    """
+  }
+
+  private var entries: Query { "SELECT \(alias).* FROM \(table) \(alias) WHERE \(condition) ORDER BY \(order)" }
+  private var narrowEntries: Query { "SELECT \(alias).id, \(alias).user_id FROM \(table) \(alias) WHERE \(condition) ORDER BY \(order)" }
 
   /// How many entries one statement looks at: a millisecond's work.
   private static let step = 2000
@@ -46,7 +65,7 @@ public struct Walk {
   fileprivate func first(_ count: Int) -> Query {
     """
     WITH page AS MATERIALIZED (
-      SELECT true AS is_row, \(columns) FROM (\(entries) LIMIT \(Self.step)) \(joins) ORDER BY \(order) LIMIT \(count)
+      SELECT true AS is_row, \(columns) FROM (\(entries) LIMIT \(Self.step)) \(alias) \(joins) ORDER BY \(order) LIMIT \(count)
     ), reached AS MATERIALIZED (
       SELECT \(position) FROM (\(entries) OFFSET \(Self.step - 1) LIMIT 1) last WHERE (SELECT count(*) FROM page) < \(count)
     )
@@ -57,15 +76,15 @@ public struct Walk {
   /// The next ones, in the same form, behind more hidden entries than are looked up one by one. Those of users whose flags are on their way
   /// are told by the users' ids, of eight at most; whether a row is shown is asked after that.
   fileprivate func next(_ count: Int) -> Query {
-    guard let narrow else { return first(count) }
+    guard let narrowJoins else { return first(count) }
     return """
       WITH looked_at AS MATERIALIZED (
         SELECT count(*) AS entries, min(id) AS last, array_agg(id) FILTER (WHERE user_id <> ALL (ARRAY(
           SELECT a.user_id FROM unsettled_accounts a JOIN users u ON u.id = a.user_id WHERE u.blocked_at IS NOT NULL LIMIT 8
         ))) AS ids
-        FROM (\(narrow.entries) LIMIT \(Self.narrowStep)) entry
+        FROM (\(narrowEntries) LIMIT \(Self.narrowStep)) entry
       ), page AS MATERIALIZED (
-        SELECT true AS is_row, \(columns) FROM looked_at CROSS JOIN LATERAL unnest(looked_at.ids[1:\(count)]) AS entry (id) \(narrow.joins)
+        SELECT true AS is_row, \(columns) FROM looked_at CROSS JOIN LATERAL unnest(looked_at.ids[1:\(count)]) AS entry (id) \(narrowJoins)
         ORDER BY entry.id DESC
       )
       SELECT CASE
@@ -110,15 +129,16 @@ private struct Step<Position: WalkPosition, Row: RowDecodable>: RowDecodable {
 }
 
 extension Database {
-  /// Fills a page, by as many statements as it takes; nearly always one.
+  /// Fills a page, by as many statements as it takes: one, unless it is empty or flags are on their way.
   ///
   /// - Parameter walk: the list from the page's cursor on.
   /// - Returns: the page's rows and one more if there is one.
   public func read<Position: WalkPosition, Row: RowDecodable>(
     _ page: KeysetPage<Position>, as type: Row.Type, _ walk: (KeysetPage<Position>) -> Walk
   ) async throws(APIError) -> [Row] {
-    var found: [Row] = []
     let start = walk(page)
+    var found = try await read(start.plain(page.fetch), as: Row.self)
+    if !found.isEmpty { return found }
     var query = start.first(page.fetch)
     while true {
       let steps = try await read(query, as: Step<Position, Row>.self)
